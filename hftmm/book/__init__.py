@@ -1,0 +1,1 @@
+"""Market state: order books, their synchronisation, the consolidated book and the NBBO."""

@@ -1,0 +1,1 @@
+"""The vocabulary: instruments, market events, fees, errors. Imports nothing of ours."""

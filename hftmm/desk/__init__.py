@@ -1,0 +1,1 @@
+"""The contract between an engine and whoever watches it."""

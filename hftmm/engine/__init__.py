@@ -1,0 +1,1 @@
+"""Routes values between sessions, books and strategies; no arithmetic of its own."""

@@ -1,0 +1,1 @@
+"""Practice venues: a seeded market behind the real wire protocols of the venues."""

@@ -1,0 +1,105 @@
+"""The contract of a practice venue: the server half of a venue's protocol, without a socket.
+
+A peer is driven like a session: connections open and close, frames and requests come in, time
+passes; what it wants to say gathers in `outbox`. `server.py` drives peers over loopback sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+
+class Push(msgspec.Struct, gc=False):
+    """One frame for one connection.
+
+    Attributes:
+        feed: key of the depth stream it belongs to (`linear BTCUSDT`), "" for anything else; faults
+            of the book act on frames that have one.
+        text: True for a text frame.
+    """
+
+    connection: int
+    frame: bytes
+    feed: str = ""
+    text: bool = True
+
+
+class Close(msgspec.Struct, gc=False):
+    """Close a connection with a WebSocket close code."""
+
+    connection: int
+    code: int
+    reason: str = ""
+
+
+Outgoing: TypeAlias = Push | Close
+
+
+class HttpQuery(msgspec.Struct, gc=False, frozen=True):
+    """A REST request as received.
+
+    Attributes:
+        face: which of the venue's REST hosts it came to (`spot.rest`).
+        query: the raw query string, undecoded: signatures are over these bytes.
+    """
+
+    face: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpAnswer(msgspec.Struct, gc=False, frozen=True):
+    """A REST answer; `body` is JSON."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+
+class Peer(Protocol):
+    """One practice venue."""
+
+    venue: str
+    faces: tuple[str, ...]
+    """Names of its base URLs, as `hftmm venues` prints them: `spot.rest`, `spot.stream`, ..."""
+    outbox: list[Outgoing]
+
+    def url(self, face: str, authority: str) -> str:
+        """What `hftmm venues` prints for a face served at `127.0.0.1:PORT`."""
+        ...
+
+    def opened(
+        self, connection: int, face: str, path: str, query: str, now_ns: int
+    ) -> HttpAnswer | None:
+        """A WebSocket handshake arrived; an answer refuses it."""
+        ...
+
+    def received(self, connection: int, frame: bytes, now_ns: int) -> None:
+        """A text or binary frame arrived."""
+        ...
+
+    def closed(self, connection: int) -> None:
+        """The connection is gone."""
+        ...
+
+    def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
+        """A REST request arrived."""
+        ...
+
+    def advance(self, now_ns: int) -> None:
+        """Time passed: push what is due."""
+        ...
+
+    def restart(self, now_ns: int) -> None:
+        """The venue restarts: every connection closes, update ids begin anew as it documents."""
+        ...
+
+    def farewell(self, now_ns: int) -> None:
+        """Announce a planned disconnect where the venue has such a notice, then cut."""
+        ...

@@ -1,0 +1,1 @@
+"""Captures of what was received, and their replay."""

@@ -1,0 +1,1 @@
+"""What to do about a market: pure functions of books and positions."""

@@ -1,0 +1,1 @@
+"""The only sockets: venue connections and the Desk link."""

@@ -1,0 +1,1 @@
+"""Wire formats and session logic of each venue, without a socket."""
