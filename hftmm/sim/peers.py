@@ -103,3 +103,8 @@ class Peer(Protocol):
     def farewell(self, now_ns: int) -> None:
         """Announce a planned disconnect where the venue has such a notice, then cut."""
         ...
+
+    def cross(self, now_ns: int) -> None:
+        """Publish, on every depth stream, one update whose best bid is above its best ask, with
+        an unbroken sequence: what a corrupted book looks like from outside."""
+        ...
