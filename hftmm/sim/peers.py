@@ -28,7 +28,7 @@ class Push(msgspec.Struct, gc=False):
 
 
 class Close(msgspec.Struct, gc=False):
-    """Close a connection with a WebSocket close code."""
+    """Close a connection with a WebSocket close code; 1006 cuts it without a closing handshake."""
 
     connection: int
     code: int
@@ -69,6 +69,9 @@ class Peer(Protocol):
     faces: tuple[str, ...]
     """Names of its base URLs, as `hftmm venues` prints them: `spot.rest`, `spot.stream`, ..."""
     outbox: list[Outgoing]
+    skew_ns: int
+    """The venue's clock less true time: added to every stamp it writes and to its server time, never
+    to its schedule. 0 until a fault sets it."""
 
     def url(self, face: str, authority: str) -> str:
         """What `hftmm venues` prints for a face served at `127.0.0.1:PORT`."""
