@@ -1,147 +1,192 @@
-"""config.toml as frozen structs. Every key is documented here, once, beside its default."""
+"""config.toml as frozen structs. Every key is documented here, once, beside its default.
+
+What a key allows stands in its type: loading checks it, errors say it, and a test holds the
+comments of the shipped config.toml to these docstrings and rules.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+from hftmm.toml.document import Document, Problem
+from hftmm.toml.structs import Between, OneOf, Text, read_struct, shown, unknown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 VENUES = ("binance", "bybit", "okx")
+
+_SYMBOL = Text(
+    r"[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?", "BASE/QUOTE for spot, BASE/QUOTE:SETTLE for a perpetual"
+)
+_FILE = Text(r"[^\0]*", "a path, or empty")
+_URL = Text(r"(https?|wss?)://[^\s@/]+(/\S*)?", "a URL that begins with https, wss, http or ws")
+_AGE_MS = Between(10, 600_000)
+_FEE = Between(-100, 1_000)
+_COINS = Between(0, 1_000_000_000)
+_MONEY = Between(0, 1_000_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """[engine]"""
+    """[engine]: what runs, and what it tells."""
 
-    mode: str = "sim"
-    """sim | paper | demo | live: which hosts the venues are."""
-    status_every_s: float = 1.0
+    mode: Annotated[str, OneOf(("sim", "paper", "demo", "live"))] = "sim"
+    """sim: practice venues; paper: real data, no orders; demo: the venues' test networks; live."""
+    status_every_s: Annotated[float, Between(0.1, 3_600)] = 1.0
     """Seconds between status lines of a headless engine."""
-    log_level: str = "info"
-    """debug | info | warning | error: what the log keeps."""
-    state_dir: str = ""
+    log_level: Annotated[str, OneOf(("debug", "info", "warning", "error"))] = "info"
+    """What the log keeps: this level and worse."""
+    state_dir: Annotated[str, _FILE] = ""
     """Folder of sockets, logs and captures; empty = the user's state folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketsConfig:
-    """[markets]"""
+    """[markets]: what is watched."""
 
-    symbols: tuple[str, ...] = ("BTC/USDT:USDT", "BTC/USDT", "ETH/USDT:USDT", "ETH/USDT")
-    """Markets to watch, the first is shown first; BTC/USDT is spot, BTC/USDT:USDT the perpetual."""
+    symbols: Annotated[tuple[str, ...], _SYMBOL] = (
+        "BTC/USDT:USDT",
+        "BTC/USDT",
+        "ETH/USDT:USDT",
+        "ETH/USDT",
+    )
+    """Markets, each on every enabled venue; the first is shown first."""
 
 
 @dataclass(frozen=True, slots=True)
 class VenueConfig:
-    """[venues.NAME]"""
+    """[venues.NAME]: one venue; what it leaves out keeps the default."""
 
     enabled: bool = True
     """Connect to this venue."""
-    max_age_ms: int = 2_500
+    max_age_ms: Annotated[int, _AGE_MS] = 2_500
     """A book without a frame for longer, by our clock, is stale."""
-    max_lag_ms: int = 1_500
+    max_lag_ms: Annotated[int, _AGE_MS] = 1_500
     """A book whose venue stamp is older than this when its frame arrives is stale."""
-    resubscribe_after_ms: int = 10_000
+    resubscribe_after_ms: Annotated[int, _AGE_MS] = 10_000
     """A feed silent for longer is subscribed anew, then its connection is replaced."""
-    book_depth: int = 1_000
-    """Levels a side asked for in a REST snapshot (Binance)."""
-    spot_maker_bps: Decimal = Decimal(10)
-    """Maker fee on spot."""
-    spot_taker_bps: Decimal = Decimal(10)
-    """Taker fee on spot."""
-    linear_maker_bps: Decimal = Decimal(2)
-    """Maker fee on perpetuals."""
-    linear_taker_bps: Decimal = Decimal(5)
-    """Taker fee on perpetuals."""
-    max_position: Decimal = Decimal("0.5")
+    # Depths that both Binance spot and USD-M serve.
+    book_depth: Annotated[int, OneOf((100, 500, 1_000))] = 1_000
+    """Levels a side asked for where the snapshot comes by REST (Binance)."""
+    spot_maker_bps: Annotated[Decimal, _FEE] = Decimal(10)
+    """Maker fee on spot, bps; a rebate is negative."""
+    spot_taker_bps: Annotated[Decimal, _FEE] = Decimal(10)
+    """Taker fee on spot, bps."""
+    linear_maker_bps: Annotated[Decimal, _FEE] = Decimal(2)
+    """Maker fee on perpetuals, bps; a rebate is negative."""
+    linear_taker_bps: Annotated[Decimal, _FEE] = Decimal(5)
+    """Taker fee on perpetuals, bps."""
+    max_position: Annotated[Decimal, _COINS] = Decimal("0.5")
     """Position limit at this venue, base coins."""
-    max_open_orders: int = 20
+    max_open_orders: Annotated[int, Between(0, 500)] = 20
     """Open orders allowed at this venue."""
-    max_daily_loss: Decimal = Decimal(500)
+    max_daily_loss: Annotated[Decimal, _MONEY] = Decimal(500)
     """Loss limit of the day at this venue, quote."""
-    hosts: tuple[tuple[str, str], ...] = ()
-    """Base URLs in place of the mode's own, e.g. "linear.stream" = "wss://..."."""
+    hosts: Annotated[tuple[tuple[str, str], ...], _URL] = ()
+    """Base URLs in place of the mode's own, by the names `hftmm venues` prints."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookConfig:
-    """[book]"""
+    """[book]: when a book is trusted."""
 
-    gap_policy: str = "strict"
+    gap_policy: Annotated[str, OneOf(("strict", "warn"))] = "strict"
     """strict: a Bybit update id that skips is a gap; warn: it is only counted."""
-    quarantine_deviations: float = 8.0
+    quarantine_deviations: Annotated[float, Between(1, 1_000)] = 8.0
     """A venue whose mid strays from the others' by more standard deviations is quarantined."""
-    quarantine_floor_bps: float = 25.0
-    """It never is while it strays less than this."""
-    quarantine_release_ms: int = 3_000
+    quarantine_floor_bps: Annotated[float, Between(0, 10_000)] = 25.0
+    """It never is while it strays less than this, bps."""
+    quarantine_release_ms: Annotated[int, Between(0, 600_000)] = 3_000
     """It returns after this long within half the distance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArbitrageConfig:
-    """[arbitrage]"""
+    """[arbitrage]: which crossings of two venues count."""
 
-    min_profit_bps: float = 1.0
-    """Net edge from which a crossing counts as an opportunity."""
-    max_quantity: float = 1.0
+    min_profit_bps: Annotated[float, Between(-1_000, 1_000)] = 1.0
+    """Net edge, bps, from which a crossing counts as an opportunity."""
+    max_quantity: Annotated[float, _COINS] = 1.0
     """Largest size considered, base coins."""
-    min_quantity: float = 0.001
+    min_quantity: Annotated[float, _COINS] = 0.001
     """Smallest size considered, base coins."""
-    max_age_ms: int = 1_000
+    max_age_ms: Annotated[int, _AGE_MS] = 1_000
     """Neither book may be older than this, our clock."""
-    keep: int = 200
+    keep: Annotated[int, Between(1, 10_000)] = 200
     """Past opportunities kept for the screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """[limits]"""
+    """[limits]: limits over all venues together."""
 
-    max_total_position: Decimal = Decimal("1.0")
+    max_total_position: Annotated[Decimal, _COINS] = Decimal("1.0")
     """Net position over all venues, base coins."""
-    max_worst_case: Decimal = Decimal("2.0")
+    max_worst_case: Annotated[Decimal, _COINS] = Decimal("2.0")
     """Position if every open order filled, base coins."""
-    max_daily_loss: Decimal = Decimal(1000)
+    max_daily_loss: Annotated[Decimal, _MONEY] = Decimal(1000)
     """Loss of the day over all venues, quote."""
-    max_drawdown: Decimal = Decimal(1000)
+    max_drawdown: Annotated[Decimal, _MONEY] = Decimal(1000)
     """Fall from the day's peak, quote."""
 
 
 @dataclass(frozen=True, slots=True)
 class PracticeConfig:
-    """[practice]"""
+    """[practice]: the market the practice venues make."""
 
-    seed: int = 7
+    seed: Annotated[int, Between(0, 4_294_967_295)] = 7
     """Seed of the market; the same seed is the same order flow."""
-    intensity: float = 1.0
+    intensity: Annotated[float, Between(0.01, 100)] = 1.0
     """Order flow, 1 is about 60 book events a second and instrument."""
-    dislocation_bps: float = 14.0
-    """Size of a typical dislocation between venues."""
-    dislocations_per_minute: float = 6.0
+    dislocation_bps: Annotated[float, Between(0, 1_000)] = 14.0
+    """Size of a typical dislocation between venues, bps."""
+    dislocations_per_minute: Annotated[float, Between(0, 600)] = 6.0
     """How often one begins."""
-    lag_ms: tuple[tuple[str, int], ...] = (("binance", 4), ("bybit", 9), ("okx", 25))
-    """How long each venue's messages take."""
+    lag_ms: Annotated[tuple[tuple[str, int], ...], Between(0, 60_000)] = (
+        ("binance", 4),
+        ("bybit", 9),
+        ("okx", 25),
+    )
+    """How long each venue's messages take, ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalConfig:
-    """[terminal]"""
+    """[terminal]: the screen."""
 
-    theme: str = "dark"
-    """Name of a theme file: dark, light, amber, colourblind, or one of your own."""
-    frames_per_s: int = 10
+    theme: Annotated[str, Text(r"[\w.-]+", "the name of a theme file without its ending")] = "dark"
+    """The colours: dark, light, amber, colourblind, or one of your own."""
+    frames_per_s: Annotated[int, Between(1, 60)] = 10
     """Pictures a second."""
     auto_centre: bool = False
     """Keep the ladder centred; otherwise the space key does it."""
-    keys: tuple[tuple[str, str], ...] = ()
-    """[terminal.keys]: action = "key", in place of the key table's own."""
+    keys: Annotated[tuple[tuple[str, str], ...], Text(r"\S+", "the name of a key")] = ()
+    """Keys in place of the key table's own: action = "key"."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordConfig:
-    """[record]"""
+    """[record]: captures."""
 
-    file: str = ""
+    file: Annotated[str, _FILE] = ""
     """Record every received frame here while running; .gz compresses; empty = off."""
+
+
+DEFAULT_VENUES: Final[Mapping[str, VenueConfig]] = MappingProxyType(
+    {
+        "binance": VenueConfig(),
+        "bybit": VenueConfig(linear_taker_bps=Decimal("5.5")),
+        "okx": VenueConfig(spot_maker_bps=Decimal(8)),
+    }
+)
+"""The venues of a config that says nothing about them: entry-tier fees as published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +195,130 @@ class Config:
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     markets: MarketsConfig = field(default_factory=MarketsConfig)
-    venues: dict[str, VenueConfig] = field(default_factory=dict)
+    venues: dict[str, VenueConfig] = field(default_factory=lambda: dict(DEFAULT_VENUES))
     book: BookConfig = field(default_factory=BookConfig)
     arbitrage: ArbitrageConfig = field(default_factory=ArbitrageConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     practice: PracticeConfig = field(default_factory=PracticeConfig)
     terminal: TerminalConfig = field(default_factory=TerminalConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+
+
+def load(
+    path: Path | None,
+    overrides: Mapping[str, object] = MappingProxyType({}),
+    venues: Collection[str] = VENUES,
+) -> Config:
+    """Reads and checks a config file; what it does not say keeps its default.
+
+    Args:
+        path: None for the defaults alone.
+        overrides: values of the command line by dotted key, `{"engine.mode": "live"}`.
+        venues: names of the registered venues; one beyond the three takes part if the file has a
+            table for it.
+
+    Raises:
+        ConfigError: the first thing wrong, by line, with what is allowed.
+    """
+    document = Document.read(path) if path is not None else Document("defaults")
+    document.override(overrides)
+    if problems := list(_secrets(document.tree)):
+        raise document.error(problems)
+    config = _read(document.tree, venues, problems)
+    if not problems:
+        problems.extend(_contradictions(config))
+    if problems:
+        raise document.error(problems)
+    return config
+
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def _read(tree: Mapping[str, object], venues: Collection[str], problems: list[Problem]) -> Config:
+    sections = [entry.name for entry in fields(Config)]
+    problems.extend(unknown("section", (name,), sections) for name in tree if name not in sections)
+
+    def read(name: str, base: T) -> T:
+        return read_struct(base, tree.get(name, {}), (name,), problems)
+
+    return Config(
+        engine=read("engine", EngineConfig()),
+        markets=read("markets", MarketsConfig()),
+        venues=_read_venues(tree.get("venues", {}), venues, problems),
+        book=read("book", BookConfig()),
+        arbitrage=read("arbitrage", ArbitrageConfig()),
+        limits=read("limits", LimitsConfig()),
+        practice=read("practice", PracticeConfig()),
+        terminal=read("terminal", TerminalConfig()),
+        record=read("record", RecordConfig()),
+    )
+
+
+def _read_venues(
+    tables: object, venues: Collection[str], problems: list[Problem]
+) -> dict[str, VenueConfig]:
+    read = dict(DEFAULT_VENUES)
+    if not isinstance(tables, Mapping):
+        problems.append(Problem(("venues",), f"is {shown(tables)}", "tables [venues.NAME]"))
+        return read
+    for name, table in tables.items():
+        if name in venues:
+            base = DEFAULT_VENUES.get(name, VenueConfig())
+            read[name] = read_struct(base, table, ("venues", name), problems)
+        else:
+            problems.append(unknown("venue", ("venues", name), venues))
+    return read
+
+
+def _contradictions(config: Config) -> Iterator[Problem]:
+    """What no key alone can tell."""
+    if not any(venue.enabled for venue in config.venues.values()):
+        name = next(iter(config.venues))
+        yield Problem(
+            ("venues", name, "enabled"), "no venue is enabled", "false while another is true"
+        )
+    if not config.markets.symbols:
+        yield Problem(("markets", "symbols"), "is empty", "at least one symbol")
+    seen: set[str] = set()
+    for at, symbol in enumerate(config.markets.symbols):
+        if symbol in seen:
+            yield Problem(("markets", "symbols", at), f"{shown(symbol)} is given twice", "once")
+        seen.add(symbol)
+    if config.arbitrage.min_quantity > config.arbitrage.max_quantity:
+        yield Problem(
+            ("arbitrage", "min_quantity"),
+            f"{config.arbitrage.min_quantity:g} is above max_quantity",
+            f"up to {config.arbitrage.max_quantity:g}",
+        )
+    for name, _ in config.practice.lag_ms:
+        if name not in config.venues:
+            yield unknown("venue", ("practice", "lag_ms", name), config.venues)
+
+
+_SECRET = re.compile(
+    r"secret|pass_?(phrase|word|wd)|token|credential|(^|_)(api|access|private|secret)_?key|^key$",
+    re.IGNORECASE,
+)
+
+
+def _secrets(tree: Mapping[str, object], path: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """Keys that look like credentials; their values are never read, let alone shown."""
+    for name, value in tree.items():
+        here = (*path, name)
+        if _SECRET.search(name.replace("-", "_")):
+            yield Problem(
+                here,
+                "a secret does not belong in a file",
+                f"in the environment as {_variable(here)}",
+            )
+        elif isinstance(value, Mapping):
+            yield from _secrets(value, here)
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    """The environment variable for a credential found at a path."""
+    where = "_".join(path).lower()
+    venue = next((name for name in VENUES if name in where), "VENUE")
+    kind = "PASSPHRASE" if "pass" in where else "SECRET" if "secret" in where else "KEY"
+    return f"HFTMM_{venue.upper()}_{kind}"

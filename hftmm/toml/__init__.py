@@ -1,0 +1,1 @@
+"""TOML files into checked structs, with errors that name line, key and what is allowed."""
