@@ -43,7 +43,7 @@ def test_an_incomplete_installation_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "hftmm")
-    with pytest.raises(Unavailable, match="config.toml is missing, install hftmm again"):
+    with pytest.raises(Unavailable, match=r"config\.toml is missing, install hftmm again"):
         paths.shipped_config()
 
 
