@@ -109,6 +109,11 @@ def test_demo_streams_come_from_another_host_than_live_ones() -> None:
     assert "wspap" not in CODEC.hosts("live")["public"]
 
 
+def test_no_host_names_the_port_that_was_closed() -> None:
+    urls = [*CODEC.hosts("live").values(), *CODEC.hosts("demo").values()]
+    assert not [url for url in urls if "8443" in url]
+
+
 def test_the_heartbeat_is_the_text_ping_before_thirty_idle_seconds() -> None:
     rules = CODEC.stream_rules
     assert rules.ping == b"ping"
@@ -689,6 +694,7 @@ def test_an_error_is_explained_in_words(code: str, word: str) -> None:
 
 def test_an_error_without_an_explanation_keeps_the_venue_s_words() -> None:
     assert CODEC.decode_error(200, b'{"code":"99999","msg":"odd"}') == "99999 odd"
+    assert CODEC.decode_error(404, b'{"code":404,"data":{},"msg":"Not Found"}') == "404 Not Found"
     assert CODEC.decode_error(503, b"<html>") == "HTTP 503: <html>"
 
 

@@ -44,8 +44,9 @@ from hftmm.venues.okx.wire import (
     nanoseconds,
 )
 
-_LIVE = "wss://ws.okx.com:8443/ws/v5"
-_DEMO = "wss://wspap.okx.com:8443/ws/v5"
+# On the default port: since 31 October 2026 the old one, 8443, is closed.
+_LIVE = "wss://ws.okx.com/ws/v5"
+_DEMO = "wss://wspap.okx.com/ws/v5"
 _REST = "https://openapi.okx.com"
 
 # Orders of the demo need the header x-simulated-trading as well; public calls do not.

@@ -62,12 +62,15 @@ _MOST_DIGITS = 18  # of a tick count: it must fit into 64 bits
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
+    """The frame of every REST answer; errors may have an object where the rows would be."""
+
     code: str | int
     msg: str | None = None
-    data: list[msgspec.Raw] = []
+    data: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 _answer = msgspec.json.Decoder(_Answer)
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decoded(decoder: msgspec.json.Decoder[T], frame: bytes | msgspec.Raw) -> T:
@@ -89,7 +92,7 @@ def answer_rows(body: bytes) -> list[msgspec.Raw]:
     answer = decoded(_answer, body)
     if str(answer.code) != "0":
         raise MalformedFrame("error answer", explained(str(answer.code), answer.msg or ""))
-    return answer.data
+    return decoded(_rows, answer.data)
 
 
 def answer_error(status: int, body: bytes) -> str:
