@@ -8,6 +8,7 @@ error; that, and nothing else, is why venues disagree.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
@@ -18,15 +19,15 @@ from hftmm.sim.matching import MatchingEngine
 STEP_S = 0.04
 """Mean time between two looks of a venue's makers at the market, at intensity 1."""
 
-ORDERS = 125
+ORDERS = 140
 """Orders the makers keep on each side, about one a price level."""
-NEAREST_BPS = 0.35
+NEAREST_BPS = 3.0
 FARTHEST_BPS = 70.0
 HALF_SPREAD_BPS = 0.45
 """Distance of the best maker from his idea of the price, in a quiet market."""
 PATIENCE = 0.15
 """A quote nearer to the price than this share of the half spread is withdrawn."""
-MOVED_BPS = 7.0
+MOVED_BPS = 8.0
 """After a move this large the makers rebuild their whole side, nearest orders first."""
 REBUILT_PER_STEP = 10
 
@@ -34,7 +35,7 @@ WHIM_BPS = 0.18
 WHIM_S = 3.0
 """Each venue's makers are wrong by a reverting error of this deviation and time constant."""
 
-REFRESHED_PER_S = 10.0
+REFRESHED_PER_S = 6.0
 """Orders replaced without need, each second."""
 TAKEN_PER_S = 1.6
 TAKEN_USD = 2_500.0
@@ -118,6 +119,7 @@ class OrderFlow:
         self._fair = 0.0
         self._half = 0.5
         self._slots: dict[Side, list[_Slot]] = {"buy": _slots(), "sell": _slots()}
+        self._vacant: deque[tuple[Side, _Slot]] = deque()
         self._rebuilt_at = 0.0
         self._rebuilding = ORDERS
         self._look(0.0)
@@ -137,6 +139,7 @@ class OrderFlow:
         self._withdraw("sell", "buy", -1)
         self._close_gap("buy", 1)
         self._close_gap("sell", -1)
+        self._return()
         self._rebuild()
         self._refresh(elapsed_s * pace)
         if self._draws.uniform() < TAKEN_PER_S * pace * elapsed_s:
@@ -197,6 +200,15 @@ class OrderFlow:
             if slot.order_id and sign * slot.ticks > sign * limit:
                 self._engine.cancel(slot.order_id, self._now_ns)
                 slot.order_id = 0
+                self._vacant.append((side, slot))
+
+    def _return(self) -> None:
+        """Whoever withdrew comes back, one a step, unless he has already."""
+        while self._vacant:
+            side, slot = self._vacant.popleft()
+            if not slot.order_id:
+                self._quote(side, slot)
+                return
 
     def _close_gap(self, side: Side, sign: int) -> None:
         """Brings the nearest slots back where they belong if nobody stands near the price."""
