@@ -27,7 +27,7 @@ HALF_SPREAD_BPS = 0.45
 """Distance of the best maker from his idea of the price, in a quiet market."""
 PATIENCE = 0.15
 """A quote nearer to the price than this share of the half spread is withdrawn."""
-MOVED_BPS = 8.0
+MOVED_BPS = 9.0
 """After a move this large the makers rebuild their whole side, nearest orders first."""
 REBUILT_PER_STEP = 10
 
@@ -35,7 +35,7 @@ WHIM_BPS = 0.18
 WHIM_S = 3.0
 """Each venue's makers are wrong by a reverting error of this deviation and time constant."""
 
-REFRESHED_PER_S = 6.0
+REFRESHED_PER_S = 10.0
 """Orders replaced without need, each second."""
 TAKEN_PER_S = 1.6
 TAKEN_USD = 2_500.0
@@ -230,7 +230,7 @@ class OrderFlow:
             for side in sides:
                 slot = self._slots[side][self._rebuilding]
                 off = abs(slot.ticks - self._target(side, slot))
-                if not slot.order_id or off > 1 + 0.8 * slot.away * self._fair:
+                if not slot.order_id or off > 1 + slot.away * self._fair:
                     self._quote(side, slot)
                     budget = max(0, budget - 1)
             self._rebuilding += 1
