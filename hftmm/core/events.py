@@ -27,6 +27,7 @@ class Verdict(Enum):
     SNAPSHOT = "snapshot"  # replaces the book
     RESYNC = "resync"  # something is missing: the book is invalid from here on
     REFETCH = "refetch"  # the REST snapshot is too old: fetch another, keep the buffer
+    HOLD = "hold"  # kept until the snapshot arrives
 
 
 class BookDelta(msgspec.Struct, gc=False, eq=False):
@@ -43,6 +44,7 @@ class BookDelta(msgspec.Struct, gc=False, eq=False):
         snapshot: replaces the book.
         complete: only on snapshots: False if the venue cut it at a depth, so that what lies
             beyond the last level is unknown, not empty.
+        state_id: where the book now stands, comparable with `TopOfBook.sequence_id`.
         checksum: the venue's CRC32 as sent; 0 is none.
         venue_ns: the venue's stamp, 0 if it sent none.
     """
@@ -55,6 +57,7 @@ class BookDelta(msgspec.Struct, gc=False, eq=False):
     first_id: int
     final_id: int
     prev_id: int
+    state_id: int
     venue_ns: int
     received_ns: int
     snapshot: bool = False

@@ -71,6 +71,7 @@ class Layout:
     Attributes:
         kind: key whose string value begins with `s` on snapshots; b"" if deltas only.
         final_id: the update id; the only one a venue must have.
+        state_id: the number comparable with the fast top-of-book stream; b"" if `final_id` is.
     """
 
     bids: bytes
@@ -78,6 +79,7 @@ class Layout:
     final_id: bytes
     first_id: bytes = b""
     prev_id: bytes = b""
+    state_id: bytes = b""
     venue_ms: bytes = b""
     checksum: bytes = b""
     kind: bytes = b""

@@ -1,0 +1,540 @@
+"""The depth path: price levels straight out of the bytes of a frame, without decoding the rest.
+
+`DepthScanner` walks a frame once and, where it is plainly the next one, applies it to the book in
+the same call. It accepts only what it fully understands: JSON without white
+space, escapes or a repeated key, plain decimals on the listing's grid. Anything else it declines,
+and the codec's general decoder has the say. Where it accepts, its result equals the general
+decoder's; a property test holds the two together on mutated frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from hftmm.book.kernels import APPLIED, ROOM, apply, kernel, native
+from hftmm.book.kernels import STATE_ID as BOOK_STATE_ID
+from hftmm.book.kernels import VENUE_MS as BOOK_VENUE_MS
+from hftmm.book.order_book import OrderBook
+from hftmm.core.events import BookDelta, Sizes, Ticks
+from hftmm.core.instrument import Listing
+from hftmm.venues.codec import MILLISECOND, Layout
+
+SIDE_ROOM: Final = 4096
+"""Levels a side that the scratch arrays hold; a larger frame goes to the general decoder."""
+
+FIRST_ID, FINAL_ID, PREV_ID, STATE_ID, VENUE_MS, CHECKSUM, KIND, BIDS, ASKS = range(9)
+SLOTS: Final = 9
+N_BIDS, COUNT = BIDS, ASKS
+"""What stands among the numbers in the places of the two level arrays."""
+
+NUMBERS: Final = 2 * SIDE_ROOM
+"""Where in `ticks` the numbers of a frame stand, behind its levels."""
+
+DECLINED: Final = -1
+LOOK: Final = 64
+
+_LONGEST_NAME: Final = 23
+_MANTISSA: Final = 2**53
+_POWERS = np.array([10.0**i for i in range(23)])
+"""10**22 is the largest power of ten that is an exact double, and an integer up to 2**53 is one,
+so their quotient is the correctly rounded value of the decimal."""
+_MOST_DIGITS: Final = 18
+_DEEPEST: Final = 30
+
+_QUOTE, _COMMA, _MINUS, _DOT, _COLON, _BACKSLASH = 34, 44, 45, 46, 58, 92
+_ZERO, _NINE = 48, 57
+_OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125
+
+_KEY, _FIRST_KEY, _VALUE, _FIRST_VALUE, _AFTER = range(5)
+
+_bytes = numba.types.Bytes(numba.uint8, 1, "C", readonly=True)
+_int, _float = numba.int64, numba.float64
+_ints, _floats = numba.int64[::1], numba.float64[::1]
+_blocks, _float_blocks = numba.int64[:, ::1], numba.float64[:, ::1]
+_names = numba.uint8[:, ::1]
+_tuple_of: Callable[..., Callable[..., object]] = numba.types.UniTuple
+
+
+@kernel(_int(_bytes, _int, _int))
+def _at(frame: bytes, i: int, end: int) -> int:
+    """The byte at `i`, 0 past the end: no JSON we accept contains a 0."""
+    return frame[i] if i < end else 0
+
+
+@kernel(_int(_bytes, _int, _int))
+def _string_end(frame: bytes, i: int, end: int) -> int:
+    """Index of the quote that closes a string of plain ASCII, -1 if it is not plain."""
+    while i < end:
+        c = frame[i]
+        if c == _QUOTE:
+            return i
+        if c < 32 or c > 126 or c == _BACKSLASH:
+            return -1
+        i += 1
+    return -1
+
+
+@kernel(_int(_bytes, _int, _int, _names))
+def _match(frame: bytes, start: int, stop: int, names: npt.NDArray[np.uint8]) -> int:
+    """Slot of the key frame[start:stop], -1 if it is none of ours."""
+    length = stop - start
+    for slot in range(SLOTS):
+        if length == names[slot, 0] and length > 0:
+            i = 0
+            while i < length and frame[start + i] == names[slot, i + 1]:
+                i += 1
+            if i == length:
+                return slot
+    return -1
+
+
+@kernel(_tuple_of(_int, 2)(_bytes, _int, _int))
+def _integer(frame: bytes, i: int, end: int) -> tuple[int, int]:
+    """(index behind it, value) of a JSON integer, bare or quoted; index -1 if it is not one."""
+    quoted = _at(frame, i, end) == _QUOTE
+    if quoted:
+        i += 1
+    negative = _at(frame, i, end) == _MINUS
+    if negative:
+        i += 1
+    start = i
+    value = 0
+    while i < end and _ZERO <= frame[i] <= _NINE:
+        value = value * 10 + (int(frame[i]) - _ZERO)
+        i += 1
+        if i - start > _MOST_DIGITS:
+            return -1, 0
+    if i == start or (frame[start] == _ZERO and (i - start > 1 or negative)):
+        return -1, 0
+    c = _at(frame, i, end)
+    if quoted:
+        if c != _QUOTE:
+            return -1, 0
+        i += 1
+    elif c not in (_COMMA, _CLOSE_OBJECT, _CLOSE_LIST):
+        return -1, 0
+    return i, -value if negative else value
+
+
+@kernel(_int(_bytes, _int, _int))
+def _number_end(frame: bytes, i: int, end: int) -> int:
+    """Index behind a JSON number of any kind without an exponent, -1 if it is not one."""
+    if _at(frame, i, end) == _MINUS:
+        i += 1
+    start = i
+    while _ZERO <= _at(frame, i, end) <= _NINE:
+        i += 1
+    if i == start or (frame[start] == _ZERO and i - start > 1):
+        return -1
+    if _at(frame, i, end) == _DOT:
+        i += 1
+        start = i
+        while _ZERO <= _at(frame, i, end) <= _NINE:
+            i += 1
+        if i == start:
+            return -1
+    return i
+
+
+@kernel(_int(_bytes, _int, _int))
+def _literal_end(frame: bytes, i: int, end: int) -> int:
+    """Index behind `true`, `false` or `null`, -1 if it is none."""
+    c = _at(frame, i, end)
+    if c == 116 and i + 4 <= end:
+        if frame[i + 1] == 114 and frame[i + 2] == 117 and frame[i + 3] == 101:
+            return i + 4
+    elif c == 110 and i + 4 <= end:
+        if frame[i + 1] == 117 and frame[i + 2] == 108 and frame[i + 3] == 108:
+            return i + 4
+    elif (
+        c == 102
+        and i + 5 <= end
+        and frame[i + 1] == 97
+        and frame[i + 2] == 108
+        and frame[i + 3] == 115
+        and frame[i + 4] == 101
+    ):
+        return i + 5
+    return -1
+
+
+@kernel(_tuple_of(_int, 2)(_bytes, _int, _int, _int, _float, _ints, _floats, _int, _int))
+def _levels(
+    frame: bytes,
+    i: int,
+    end: int,
+    decimals: int,
+    multiplier: float,
+    ticks: Ticks,
+    sizes: Sizes,
+    at: int,
+    room: int,
+) -> tuple[int, int]:
+    """Reads `[["price","size",...],...]` into the arrays from `at` on.
+
+    Returns:
+        (index behind it, levels); index -1 if anything about it is unusual.
+    """
+    if _at(frame, i, end) != _OPEN_LIST:
+        return -1, 0
+    i += 1
+    if _at(frame, i, end) == _CLOSE_LIST:
+        return i + 1, 0
+    n = 0
+    while True:
+        if n == room or _at(frame, i, end) != _OPEN_LIST or _at(frame, i + 1, end) != _QUOTE:
+            return -1, 0
+        i += 2
+        start = i
+        value = 0
+        while i < end and _ZERO <= frame[i] <= _NINE:
+            value = value * 10 + (int(frame[i]) - _ZERO)
+            i += 1
+        whole = i - start
+        places = 0
+        if _at(frame, i, end) == _DOT:
+            i += 1
+            start = i
+            while i < end and _ZERO <= frame[i] <= _NINE:
+                digit = int(frame[i]) - _ZERO
+                if places < decimals:
+                    value = value * 10 + digit
+                    places += 1
+                elif digit != 0:
+                    return -1, 0
+                i += 1
+            if i == start:
+                return -1, 0
+        if whole == 0 or whole + decimals > _MOST_DIGITS:
+            return -1, 0
+        while places < decimals:
+            value *= 10
+            places += 1
+        ticks[at + n] = value
+        if (
+            _at(frame, i, end) != _QUOTE
+            or _at(frame, i + 1, end) != _COMMA
+            or _at(frame, i + 2, end) != _QUOTE
+        ):
+            return -1, 0
+        i += 3
+        start = i
+        value = 0
+        while i < end and _ZERO <= frame[i] <= _NINE:
+            value = value * 10 + (int(frame[i]) - _ZERO)
+            i += 1
+        whole = i - start
+        places = 0
+        if _at(frame, i, end) == _DOT:
+            i += 1
+            start = i
+            while i < end and _ZERO <= frame[i] <= _NINE:
+                value = value * 10 + (int(frame[i]) - _ZERO)
+                i += 1
+            places = i - start
+            if places == 0:
+                return -1, 0
+        if whole == 0 or whole + places > _MOST_DIGITS or value > _MANTISSA:
+            return -1, 0
+        sizes[at + n] = float(value) / _POWERS[places] * multiplier
+        n += 1
+        if _at(frame, i, end) != _QUOTE:
+            return -1, 0
+        i += 1
+        while _at(frame, i, end) == _COMMA:
+            if _at(frame, i + 1, end) != _QUOTE:
+                return -1, 0
+            i = _string_end(frame, i + 2, end)
+            if i < 0:
+                return -1, 0
+            i += 1
+        if _at(frame, i, end) != _CLOSE_LIST:
+            return -1, 0
+        i += 1
+        c = _at(frame, i, end)
+        i += 1
+        if c == _CLOSE_LIST:
+            return i, n
+        if c != _COMMA:
+            return -1, 0
+
+
+@kernel(_int(_bytes, _int, _int))
+def _kind(frame: bytes, start: int, stop: int) -> int:
+    """1 for `snapshot`, 2 for `delta` or `update`, 0 for anything else."""
+    snapshot, delta, update = b"snapshot", b"delta", b"update"
+    for kind, word in ((1, snapshot), (2, delta), (2, update)):
+        if stop - start == len(word):
+            i = 0
+            while i < len(word) and frame[start + i] == word[i]:
+                i += 1
+            if i == len(word):
+                return kind
+    return 0
+
+
+@kernel(_int(_bytes, _names, _int, _int, _float, _ints, _floats))
+def scan(
+    frame: bytes,
+    names: npt.NDArray[np.uint8],
+    required: int,
+    decimals: int,
+    multiplier: float,
+    ticks: Ticks,
+    sizes: Sizes,
+) -> int:
+    """Walks one frame.
+
+    Args:
+        names: row per slot: length of its key, then the key.
+        required: bit per slot that must be there.
+
+    Returns:
+        Bits of the slots seen, with the levels, bids first, in `ticks` and `sizes` and the
+        numbers in `ticks` from NUMBERS on; -1 if declined, with the arrays undefined.
+    """
+    numbers = ticks[NUMBERS:]
+    end = len(frame)
+    if end == 0 or frame[0] != _OPEN_OBJECT:
+        return -1
+    i = 1
+    depth = 1
+    objects = 2  # bit per depth: is it an object
+    phase = _FIRST_KEY
+    slot = -1
+    seen = 0
+    n_bids = 0
+    n_asks = 0
+    while True:
+        c = _at(frame, i, end)
+        if phase == _AFTER:
+            inside_object = (objects >> depth) & 1
+            if c == _COMMA:
+                phase = _KEY if inside_object else _VALUE
+            elif c == (_CLOSE_OBJECT if inside_object else _CLOSE_LIST):
+                depth -= 1
+                if depth == 0:
+                    if i + 1 != end:
+                        return -1
+                    break
+            else:
+                return -1
+            i += 1
+        elif phase == _FIRST_KEY and c == _CLOSE_OBJECT:
+            phase = _AFTER
+        elif phase in (_KEY, _FIRST_KEY):
+            if c != _QUOTE:
+                return -1
+            stop = _string_end(frame, i + 1, end)
+            if stop < 0 or _at(frame, stop + 1, end) != _COLON:
+                return -1
+            slot = _match(frame, i + 1, stop, names)
+            if slot >= 0:
+                if (seen >> slot) & 1:
+                    return -1
+                seen |= 1 << slot
+            i = stop + 2
+            phase = _VALUE
+        elif phase == _FIRST_VALUE and c == _CLOSE_LIST:
+            phase = _AFTER
+        else:
+            if slot == BIDS:
+                i, n_bids = _levels(frame, i, end, decimals, multiplier, ticks, sizes, 0, SIDE_ROOM)
+            elif slot == ASKS:
+                at = n_bids if (seen >> BIDS) & 1 else SIDE_ROOM
+                i, n_asks = _levels(
+                    frame, i, end, decimals, multiplier, ticks, sizes, at, SIDE_ROOM
+                )
+            elif slot == KIND:
+                stop = _string_end(frame, i + 1, end) if c == _QUOTE else -1
+                if stop < 0:
+                    return -1
+                numbers[KIND] = _kind(frame, i + 1, stop)
+                if numbers[KIND] == 0:
+                    return -1
+                i = stop + 1
+            elif slot >= 0:
+                i, numbers[slot] = _integer(frame, i, end)
+            elif c == _QUOTE:
+                i = _string_end(frame, i + 1, end) + 1
+                if i == 0:
+                    return -1
+            elif c in (_OPEN_OBJECT, _OPEN_LIST):
+                depth += 1
+                if depth > _DEEPEST:
+                    return -1
+                if c == _OPEN_OBJECT:
+                    objects |= 1 << depth
+                    phase = _FIRST_KEY
+                else:
+                    objects &= ~(1 << depth)
+                    phase = _FIRST_VALUE
+                i += 1
+                continue
+            elif c == _MINUS or _ZERO <= c <= _NINE:
+                i = _number_end(frame, i, end)
+            else:
+                i = _literal_end(frame, i, end)
+            if i < 0:
+                return -1
+            slot = -1
+            phase = _AFTER
+    if seen & required != required:
+        return -1
+    if n_asks and at == SIDE_ROOM:
+        for j in range(n_asks):
+            ticks[n_bids + j] = ticks[SIDE_ROOM + j]
+            sizes[n_bids + j] = sizes[SIDE_ROOM + j]
+    if not (seen >> FIRST_ID) & 1:
+        numbers[FIRST_ID] = numbers[FINAL_ID]
+    if not (seen >> PREV_ID) & 1:
+        numbers[PREV_ID] = -1
+    if not (seen >> STATE_ID) & 1:
+        numbers[STATE_ID] = numbers[FINAL_ID]
+    if not (seen >> VENUE_MS) & 1:
+        numbers[VENUE_MS] = 0
+    if not (seen >> CHECKSUM) & 1:
+        numbers[CHECKSUM] = 0
+    if not (seen >> KIND) & 1:
+        numbers[KIND] = 2
+    numbers[N_BIDS] = n_bids
+    numbers[COUNT] = n_bids + n_asks
+    return seen
+
+
+@kernel(_int(_bytes, _names, _int, _int, _float, _int, _ints, _floats, _blocks, _float_blocks))
+def advance(
+    frame: bytes,
+    names: npt.NDArray[np.uint8],
+    required: int,
+    decimals: int,
+    multiplier: float,
+    chained: int,
+    ticks: Ticks,
+    sizes: Sizes,
+    ints: Ticks,
+    floats: Sizes,
+) -> int:
+    """Scans one frame and applies it, if it is beyond doubt the book's next.
+
+    Args:
+        chained: 1 if a message names the id before it, 0 if ids are contiguous.
+        ints, floats: the book.
+
+    Returns:
+        Flags of `kernels.apply`; DECLINED if the general decoder must have the frame; LOOK if it
+        was scanned, but whether it follows is for the venue's rule to say.
+    """
+    if scan(frame, names, required, decimals, multiplier, ticks, sizes) < 0:
+        return DECLINED
+    applied = ints[0, APPLIED]
+    final = ticks[NUMBERS + FINAL_ID]
+    before = ticks[NUMBERS + PREV_ID] if chained else ticks[NUMBERS + FIRST_ID] - 1
+    if (
+        before != applied
+        or final <= applied
+        or ticks[NUMBERS + CHECKSUM] != 0
+        or ticks[NUMBERS + KIND] == 1
+    ):
+        return LOOK
+    flags = apply(ticks, sizes, ticks[NUMBERS + N_BIDS], ticks[NUMBERS + COUNT], ints, floats)
+    if flags & ROOM:
+        return LOOK
+    ints[0, APPLIED] = final
+    ints[0, BOOK_STATE_ID] = ticks[NUMBERS + STATE_ID]
+    ints[0, BOOK_VENUE_MS] = ticks[NUMBERS + VENUE_MS]
+    return flags
+
+
+_advance = native(advance)
+
+
+class Scratch:
+    """Arrays one frame is scanned into; shared by all scanners of one thread."""
+
+    __slots__ = ("sizes", "ticks")
+
+    def __init__(self) -> None:
+        self.ticks: Ticks = np.zeros(NUMBERS + SLOTS, dtype=np.int64)
+        self.sizes: Sizes = np.zeros(NUMBERS, dtype=np.float64)
+
+
+class DepthScanner:
+    """Scans the depth frames of one listing."""
+
+    __slots__ = ("_arguments", "_listing", "_scratch")
+
+    def __init__(self, listing: Listing, layout: Layout, scratch: Scratch) -> None:
+        """
+        Raises:
+            ValueError: a key of the layout is longer than the kernel's table.
+        """
+        keys = (
+            layout.first_id,
+            layout.final_id,
+            layout.prev_id,
+            layout.state_id,
+            layout.venue_ms,
+            layout.checksum,
+            layout.kind,
+            layout.bids,
+            layout.asks,
+        )
+        required = 0
+        names = np.zeros((SLOTS, _LONGEST_NAME + 1), dtype=np.uint8)
+        for slot, key in enumerate(keys):
+            if len(key) > _LONGEST_NAME:
+                raise ValueError(f"layout key {key!r} is longer than {_LONGEST_NAME} bytes")
+            names[slot, 0] = len(key)
+            names[slot, 1 : 1 + len(key)] = np.frombuffer(key, dtype=np.uint8)
+            if key and slot != CHECKSUM:
+                required |= 1 << slot
+        self._listing = listing
+        self._scratch = scratch
+        # Kept as one tuple: unpacking it is cheaper than looking each of them up again.
+        self._arguments = (
+            names,
+            required,
+            listing.decimals,
+            float(listing.multiplier),
+            int(bool(layout.prev_id)),
+            scratch.ticks,
+            scratch.sizes,
+        )
+
+    def advance(self, frame: bytes, book: OrderBook) -> int:
+        """Applies the frame to the book if it plainly follows; see the kernel."""
+        return _advance(frame, *self._arguments, book.ints, book.floats)
+
+    def delta(self, received_ns: int) -> BookDelta | None:
+        """The delta scanned last, on arrays that the next frame overwrites.
+
+        None for a snapshot: whether it is complete is for the general decoder to say.
+        """
+        scratch = self._scratch
+        first, final, prev, state, ms, checksum, kind, n_bids, count = scratch.ticks[
+            NUMBERS:
+        ].tolist()
+        if kind == 1:
+            return None
+        return BookDelta(
+            self._listing,
+            scratch.ticks,
+            scratch.sizes,
+            n_bids,
+            count,
+            first,
+            final,
+            prev,
+            state,
+            ms * MILLISECOND,
+            received_ns,
+            False,
+            True,
+            checksum,
+        )
