@@ -110,7 +110,7 @@ class StreamConnection(WSListener):
             raise unreachable(url, error) from error
         if not isinstance(connection, StreamConnection):
             # What picows returns when the peer hangs up before it has answered.
-            raise unreachable(url, ConnectionError("connection closed during the handshake"))
+            raise unreachable(url, Unavailable("connection closed during the handshake"))
         return connection
 
     def send(self, frame: bytes) -> None:
