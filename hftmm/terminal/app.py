@@ -1,0 +1,80 @@
+"""The terminal's Textual app: themes, keys and palette around one desk screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+
+from hftmm.config import TerminalConfig
+from hftmm.desk.handle import Desk
+from hftmm.desk.snapshot import LogRow
+from hftmm.paths import themes_folders
+from hftmm.terminal.bindings import KeyTable
+from hftmm.terminal.palette import DeskCommands
+from hftmm.terminal.screens.desk import DeskScreen
+from hftmm.terminal.themes import load_themes
+
+
+class HftmmApp(App[None]):
+    """Shows a desk until the operator leaves; the engine behind it is not stopped.
+
+    Args:
+        now_ns: the viewer's clock, ns since the epoch.
+        faults: practice faults the palette offers, what each does by name.
+        folders: where theme files are, later folders win; those of `hftmm.paths` if not given.
+    """
+
+    TITLE = "hftmm"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-single"), (100, "-stacked"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (30, "-middling"), (40, "-high")]
+    # The key table binds the palette; Textual would bind it a second time.
+    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar = {DeskCommands}
+
+    def __init__(
+        self,
+        desk: Desk,
+        config: TerminalConfig,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        faults: Mapping[str, str] | None = None,
+        folders: Iterable[Path] | None = None,
+    ) -> None:
+        super().__init__()
+        self.use_command_palette = True
+        self.faults = dict(faults or {})
+        self.table = KeyTable.of(config.keys)
+        self.themes, failures = load_themes(themes_folders() if folders is None else folders)
+        for theme in self.themes.values():
+            self.register_theme(theme.textual())
+        problems = [*self.table.problems, *failures]
+        if config.theme in self.themes:
+            self.theme = config.theme
+        else:
+            self.theme = next(iter(self.themes))
+            known = ", ".join(self.themes)
+            problems.append(f"terminal.theme: no theme {config.theme!r}; known: {known}")
+        self._desk_screen = DeskScreen(
+            desk,
+            config,
+            now_ns=now_ns,
+            table=self.table,
+            themes=self.themes,
+            notes=_notes(problems, now_ns()),
+        )
+
+    def get_default_screen(self) -> DeskScreen:
+        return self._desk_screen
+
+    def on_mount(self) -> None:
+        self.set_keymap({key.name: key.keys for key in self.table.keys})
+
+
+def _notes(problems: Iterable[str], ns: int) -> tuple[LogRow, ...]:
+    """Log lines of the terminal itself; they have no number, which the engine gives."""
+    return tuple(LogRow(0, ns, "warning", "terminal", problem) for problem in problems)

@@ -1,0 +1,184 @@
+"""The key table: what every key does, said once.
+
+Footer, help, palette, the keys of config.toml and the README's table are all made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One thing the terminal does, and the key that does it.
+
+    Attributes:
+        name: stable name, the key of [terminal.keys] in config.toml.
+        keys: default key, or several separated by commas, as Textual names them.
+        label: a word or two, for the footer.
+        text: one line, for help, palette and README.
+        group: heading it stands under in the help.
+        call: action of the desk screen, with its argument; `name` if empty.
+        footer: shown in the footer.
+        palette: offered in the palette.
+    """
+
+    name: str
+    keys: str
+    label: str
+    text: str
+    group: str
+    call: str = ""
+    footer: bool = False
+    palette: bool = True
+
+    @property
+    def action(self) -> str:
+        """The action a binding, a click or the palette runs."""
+        return f"screen.{self.call or self.name}"
+
+    @property
+    def shown(self) -> str:
+        """The key as a person reads it."""
+        return " ".join(_shown(key) for key in self.keys.split(","))
+
+
+_NAMES = {
+    "up": "↑",
+    "down": "↓",
+    "pageup": "page up",
+    "pagedown": "page down",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "question_mark": "?",
+    "slash": "/",
+}
+
+
+def _shown(key: str) -> str:
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+')}"
+    return _NAMES.get(key, key)
+
+
+PANES = ("ladder", "nbbo", "arbitrage", "risk", "tape", "log")
+
+KEYS: tuple[Key, ...] = (
+    Key("market_previous", "[", "previous", "previous market", "market", "market(-1)"),
+    Key("market_next", "]", "market", "next market", "market", "market(1)", footer=True),
+    Key("markets", "m", "markets", "list of markets with their best quotes", "market", footer=True),
+    Key(
+        "recentre",
+        "space",
+        "recentre",
+        "centre the ladder on the market and follow it again",
+        "ladder",
+        footer=True,
+    ),
+    Key("group_wider", "g", "group", "wider price groups", "ladder", "group(1)", footer=True),
+    Key("group_finer", "G", "finer", "finer price groups", "ladder", "group(-1)"),
+    Key("net", "n", "net", "prices after taker fees, on and off", "ladder", footer=True),
+    Key("scroll_up", "up", "up", "scroll the pane up", "panes", "scroll(-1)", palette=False),
+    Key("scroll_down", "down", "down", "scroll the pane down", "panes", "scroll(1)", palette=False),
+    Key("page_up", "pageup", "page", "a page up", "panes", "page(-1)", palette=False),
+    Key("page_down", "pagedown", "page", "a page down", "panes", "page(1)", palette=False),
+    Key("pane_next", "tab", "pane", "next pane", "panes", "pane(1)", footer=True),
+    Key("pane_previous", "shift+tab", "pane", "previous pane", "panes", "pane(-1)"),
+    *(
+        Key(f"pane_{name}", f"alt+{i}", name, f"go to the {name} pane", "panes", f"go('{name}')")
+        for i, name in enumerate(PANES, 1)
+    ),
+    Key(
+        "freeze",
+        "f",
+        "freeze",
+        "freeze the picture, on and off; the engine goes on",
+        "desk",
+        footer=True,
+    ),
+    Key("filter", "/", "filter", "show only log lines that contain a text", "desk", footer=True),
+    Key("theme", "t", "theme", "next theme", "desk", footer=True),
+    Key(
+        "palette",
+        "ctrl+p",
+        "palette",
+        "everything by name: keys, markets, themes, practice faults",
+        "desk",
+        footer=True,
+        palette=False,
+    ),
+    Key("help", "?", "help", "all keys, and how to read each pane", "desk", footer=True),
+    Key("quit", "q", "quit", "leave the terminal", "desk", footer=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTable:
+    """The table with the operator's own keys in it.
+
+    Attributes:
+        problems: overrides that could not be followed, one line each, for the log.
+    """
+
+    keys: tuple[Key, ...]
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, overrides: Iterable[tuple[str, str]] = ()) -> KeyTable:
+        """The default table with `overrides`, (name, key), in place of the default keys.
+
+        An override that names no action, or a key that another action has, is left out and
+        reported; the action keeps its own key.
+        """
+        keys = {key.name: key for key in KEYS}
+        problems: list[str] = []
+        for name, chosen in overrides:
+            if name not in keys:
+                problems.append(f"terminal.keys.{name}: no such action; known: {', '.join(keys)}")
+                continue
+            taken = _taken(keys.values(), name, chosen)
+            if taken:
+                problems.append(f"terminal.keys.{name}: {chosen!r} is the key of {taken}")
+            elif not chosen.strip():
+                problems.append(f"terminal.keys.{name}: a key must be named")
+            else:
+                keys[name] = replace(keys[name], keys=chosen)
+        return cls(tuple(keys.values()), tuple(problems))
+
+    def bindings(self) -> list[Binding]:
+        """What Textual needs to know of the table."""
+        return [
+            Binding(key.keys, key.action, key.label, show=key.footer, id=key.name)
+            for key in self.keys
+        ]
+
+    def named(self, name: str) -> Key:
+        """The entry of that name; KeyError if there is none."""
+        return next(key for key in self.keys if key.name == name)
+
+    def groups(self) -> dict[str, list[Key]]:
+        """Entries under their headings, in the order of the table."""
+        groups: dict[str, list[Key]] = {}
+        for key in self.keys:
+            groups.setdefault(key.group, []).append(key)
+        return groups
+
+    def markdown(self) -> str:
+        """The table as the README shows it."""
+        rows = [f"| {_code(key)} | {key.text} | `{key.name}` |" for key in self.keys]
+        return "\n".join(["| key | does | name in config.toml |", "|---|---|---|", *rows, ""])
+
+
+def _code(key: Key) -> str:
+    return " ".join(f"`{_shown(one)}`" for one in key.keys.split(","))
+
+
+def _taken(keys: Iterable[Key], name: str, chosen: str) -> str:
+    wanted = {one.strip() for one in chosen.split(",")}
+    for key in keys:
+        if key.name != name and wanted & set(key.keys.split(",")):
+            return key.name
+    return ""

@@ -1,0 +1,323 @@
+"""The desk: the screen the operator works at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
+
+import msgspec
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widgets import Input
+
+from hftmm.config import TerminalConfig
+from hftmm.desk.commands import View
+from hftmm.desk.handle import Desk
+from hftmm.desk.snapshot import DeskSnapshot, LogRow
+from hftmm.terminal.bindings import PANES, KeyTable
+from hftmm.terminal.grouping import finer, sensible, wider
+from hftmm.terminal.picture import SILENT_AFTER_NS, Picture
+from hftmm.terminal.screens.help import HelpScreen
+from hftmm.terminal.screens.markets import MarketsScreen
+from hftmm.terminal.themes import Ink, Theme
+from hftmm.terminal.widgets.arbitrage import ArbitragePane
+from hftmm.terminal.widgets.banner import Banner
+from hftmm.terminal.widgets.footer import KeyBar
+from hftmm.terminal.widgets.header import Header
+from hftmm.terminal.widgets.ladder import LadderPane
+from hftmm.terminal.widgets.lines import LineWidget
+from hftmm.terminal.widgets.log import LogPane
+from hftmm.terminal.widgets.nbbo import NbboLine, NbboPane
+from hftmm.terminal.widgets.pane import Pane
+from hftmm.terminal.widgets.risk import RiskLine, RiskPane
+from hftmm.terminal.widgets.tape import TapePane
+
+# Price groups asked for a side beyond those in sight, so that a scroll finds them there.
+_SPARE_ROWS = 20
+
+
+class DeskScreen(Screen[None]):
+    """Pulls the newest snapshot and draws what changed, `frames_per_s` times a second.
+
+    Args:
+        now_ns: the viewer's clock, ns since the epoch.
+        themes: by name; the key `t` goes through them in this order.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*KeyTable.of().bindings()]
+    AUTO_FOCUS = "#ladder"
+
+    def __init__(
+        self,
+        desk: Desk,
+        config: TerminalConfig,
+        *,
+        now_ns: Callable[[], int],
+        table: KeyTable,
+        themes: Mapping[str, Theme],
+        notes: tuple[LogRow, ...],
+    ) -> None:
+        super().__init__()
+        self.desk = desk
+        self.view = View()
+        self._config = config
+        self._now_ns = now_ns
+        self._table = table
+        self._themes = themes
+        self._notes = notes
+        self._inks: dict[tuple[str, bool], Ink] = {}
+        self._groups: dict[str, int] = {}
+        self._shown: DeskSnapshot | None = None
+        self._newest_number: int | None = None
+        self._newest_ns = now_ns()
+        self._frozen_since: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Header(id="header")
+        yield NbboLine(id="nbbo-line")
+        with Container(id="desk"):
+            with Vertical(id="left"):
+                yield LadderPane(auto_centre=self._config.auto_centre, id="ladder")
+                with Horizontal(id="lower"):
+                    yield TapePane(id="tape")
+                    yield LogPane(id="log")
+            with Vertical(id="right"):
+                yield NbboPane(id="nbbo")
+                yield ArbitragePane(id="arbitrage")
+                yield RiskPane(id="risk")
+        yield Input(placeholder="log lines that contain: enter keeps, escape clears", id="filter")
+        yield RiskLine(id="risk-line")
+        yield KeyBar(self._table)
+        yield Banner(id="banner")
+
+    def on_mount(self) -> None:
+        self.query_one("#filter").display = False
+        self._make_current("ladder")
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.pull())
+        self.call_after_refresh(self.pull)
+        self.set_interval(1 / self._config.frames_per_s, self.pull)
+
+    # The picture
+
+    @property
+    def picture(self) -> Picture:
+        """What there is to draw at this moment."""
+        now_ns = self._now_ns()
+        quiet_ns = now_ns - self._newest_ns
+        finished = self._shown is not None and self._shown.state == "FINISHED"
+        silent = self._newest_number is not None and not finished and quiet_ns >= SILENT_AFTER_NS
+        return Picture(
+            shown=self._shown,
+            now_ns=now_ns,
+            silent_ns=quiet_ns if silent else 0,
+            connected=self.desk.connected,
+            failure=self.desk.failure,
+            frozen_ns=None if self._frozen_since is None else now_ns - self._frozen_since,
+            view=self.view,
+            notes=self._notes,
+        )
+
+    def pull(self) -> None:
+        """Takes the newest snapshot and draws it."""
+        snapshot = self.desk.snapshot()
+        if snapshot is not None and snapshot.number != self._newest_number:
+            self._newest_number = snapshot.number
+            self._newest_ns = self._now_ns()
+            self._settle_view(snapshot)
+            if self._frozen_since is None:
+                self._shown = snapshot
+        picture = self.picture
+        plain, grey = self._ink(grey=False), self._ink(grey=picture.grey)
+        with self.app.batch_update():
+            for widget in self._painted():
+                # The frame of the screen stays readable when what it holds no longer is.
+                widget.use(grey if isinstance(widget, Pane | NbboLine | RiskLine) else plain)
+                widget.paint(picture)
+
+    def _painted(self) -> Iterator[Pane | Header | NbboLine | RiskLine | KeyBar | Banner]:
+        """Every line widget in sight, and the banner, which shows itself."""
+        for widget in self.query(LineWidget):
+            assert isinstance(widget, Pane | Header | NbboLine | RiskLine | KeyBar | Banner)
+            if isinstance(widget, Banner) or (widget.size and widget.region):
+                yield widget
+
+    def _ink(self, *, grey: bool) -> Ink:
+        key = (self.app.theme, grey)
+        if key not in self._inks:
+            theme = self._themes.get(self.app.theme) or next(iter(self._themes.values()))
+            self._inks[key] = Ink(theme, grey=grey)
+        return self._inks[key]
+
+    # What the operator looks at
+
+    def _settle_view(self, snapshot: DeskSnapshot) -> None:
+        """Chooses a price group for a market seen for the first time, and rows for the size."""
+        market = self.view.market or snapshot.market
+        ladder = snapshot.ladder
+        group = self._groups.get(market)
+        if group is None and ladder.mid is not None and market == snapshot.market:
+            group = self._groups[market] = sensible(ladder.step, ladder.mid)
+        rows = self._wanted_rows()
+        self._look(market=market, group=group or self.view.group, rows=rows)
+
+    def _wanted_rows(self) -> int:
+        tens = (self.size.height + _SPARE_ROWS) // 10 * 10
+        return max(View().rows, tens)
+
+    def _look(
+        self,
+        *,
+        market: str | None = None,
+        group: int | None = None,
+        rows: int | None = None,
+        net: bool | None = None,
+    ) -> None:
+        """Tells the engine what is looked at, if that is something else than before."""
+        wanted = {"market": market, "group": group, "rows": rows, "net": net}
+        view = msgspec.structs.replace(
+            self.view, **{name: value for name, value in wanted.items() if value is not None}
+        )
+        if view != self.view:
+            self.view = view
+            self.desk.send(view)
+
+    @property
+    def symbols(self) -> list[str]:
+        """The markets there are."""
+        return [] if self._shown is None else [market.symbol for market in self._shown.markets]
+
+    def look_at(self, symbol: str) -> None:
+        """Puts another market on view, in the price group it was last seen in."""
+        self._look(market=symbol, group=self._groups.get(symbol, 1))
+
+    def action_market(self, step: int) -> None:
+        """The next market, or the previous one; after the last comes the first."""
+        symbols = self.symbols
+        if symbols:
+            market = self.view.market or (self._shown.market if self._shown else "")
+            at = symbols.index(market) if market in symbols else 0
+            self.look_at(symbols[(at + step) % len(symbols)])
+
+    def action_markets(self) -> None:
+        """The list of markets."""
+        if self._shown is not None:
+            chosen = MarketsScreen(self._shown.markets, self.view.market or self._shown.market)
+            self.app.push_screen(chosen, self._chosen)
+
+    def _chosen(self, symbol: str | None) -> None:
+        if symbol is not None:
+            self.look_at(symbol)
+
+    def action_group(self, step: int) -> None:
+        """Wider price groups, or finer ones."""
+        group = wider(self.view.group) if step > 0 else finer(self.view.group)
+        if self.view.market:
+            self._groups[self.view.market] = group
+        self._look(group=group)
+
+    def action_net(self) -> None:
+        """Prices after taker fees, on and off."""
+        self._look(net=not self.view.net)
+
+    # Panes
+
+    def action_recentre(self) -> None:
+        """The market in the middle of the ladder."""
+        self.query_one(LadderPane).recentre()
+        self.pull()
+
+    def action_scroll(self, step: int) -> None:
+        """The current pane a row up or down."""
+        self._current.scroll_rows(step)
+        self.pull()
+
+    def action_page(self, step: int) -> None:
+        """The current pane a page up or down."""
+        self._current.scroll_rows(step * self._current.page_rows)
+        self.pull()
+
+    @property
+    def _current(self) -> Pane:
+        try:
+            return self.query_one("Pane.-current", Pane)
+        except NoMatches:
+            return self.query_one(LadderPane)
+
+    def action_pane(self, step: int) -> None:
+        """The next pane, or the previous one."""
+        at = PANES.index(self._current.id or PANES[0])
+        self.action_go(PANES[(at + step) % len(PANES)])
+
+    def action_go(self, name: str) -> None:
+        """The pane of that name, brought to the front where one shows at a time."""
+        self._make_current(name)
+        pane = self.query_one(f"#{name}", Pane)
+        # A pane that was hidden takes the focus only once it is laid out.
+        self.call_after_refresh(pane.focus)
+
+    def on_descendant_focus(self) -> None:
+        if isinstance(self.focused, Pane) and self.focused.id:
+            self._make_current(self.focused.id)
+
+    def _make_current(self, name: str) -> None:
+        """Marks the pane and the containers around it: the style sheet shows them."""
+        chosen = self.query_one(f"#{name}", Pane)
+        marked = {chosen, *chosen.ancestors}
+        for widget in self.query("Pane, #left, #right, #lower"):
+            widget.set_class(widget in marked, "-current")
+        self.call_after_refresh(self.pull)
+
+    # The desk
+
+    def action_freeze(self) -> None:
+        """Holds the picture, or lets it go on."""
+        self._frozen_since = self._now_ns() if self._frozen_since is None else None
+        if self._frozen_since is None:
+            self._shown = self.desk.snapshot() or self._shown
+        self.pull()
+
+    def action_filter(self) -> None:
+        """Asks for the text log lines must contain."""
+        self.action_go("log")
+        entry = self.query_one("#filter", Input)
+        entry.display = True
+        self.call_after_refresh(entry.focus)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.query_one(LogPane).filter = event.value
+        self.pull()
+
+    def on_input_submitted(self) -> None:
+        self._close_filter()
+
+    def key_escape(self) -> None:
+        """Clears the filter, from wherever the focus is."""
+        self.query_one("#filter", Input).value = ""
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        entry = self.query_one("#filter", Input)
+        if entry.display:
+            entry.display = False
+            self.action_go("log")
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        names = list(self._themes)
+        at = names.index(self.app.theme) if self.app.theme in names else -1
+        self.app.theme = names[(at + 1) % len(names)]
+
+    def action_palette(self) -> None:
+        """Everything by name."""
+        self.app.action_command_palette()
+
+    def action_help(self) -> None:
+        """All keys, and how to read each pane."""
+        self.app.push_screen(HelpScreen(self._table, list(self.query(Pane))))
+
+    def action_quit(self) -> None:
+        """Leaves the terminal."""
+        self.app.exit()

@@ -1,0 +1,111 @@
+"""The arbitrage pane: crossings of two venues, live ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from hftmm.desk.snapshot import ArbitrageTotals, OpportunityRow
+from hftmm.terminal import format as fmt
+from hftmm.terminal.picture import Picture
+from hftmm.terminal.widgets.columns import Column, cell, fitting, header
+from hftmm.terminal.widgets.lines import Line, Span, width_of
+from hftmm.terminal.widgets.pane import Pane
+
+_MARKET = Column("market", 11, left=True)
+_RESULT = Column("result", 24, left=True, stretch=True)
+_COLUMNS = (
+    Column("buy", 8, left=True, gap=0),
+    Column("sell", 9, left=True, gap=1),
+    Column("size", 7),
+    Column("gross", 7),
+    Column("net", 7),
+    Column("profit", 8),
+    Column("lasted", 8),
+    _RESULT,
+)
+
+
+class _Names(NamedTuple):
+    columns: tuple[Column, ...]
+
+
+class _Crossing(NamedTuple):
+    opportunity: OpportunityRow
+    columns: tuple[Column, ...]
+
+
+class ArbitragePane(Pane):
+    """A crossing a row, and the day's totals at the foot."""
+
+    TITLE = "arbitrage"
+    HELP = (
+        "Where one venue's bid is above another's ask: buy here, sell there. `gross` and `net` "
+        "are in basis points, net of both taker fees at the most profitable size; `profit` is what "
+        "that size would have earned, `lasted` how long it stood. `result` says what came of it, "
+        "or which number stood in the way."
+    )
+    BRIGHTENS = False
+
+    def rows(self, picture: Picture) -> Sequence[Hashable]:
+        snapshot = picture.shown
+        if snapshot is None:
+            return []
+        crossings = sorted(snapshot.opportunities, key=lambda one: not one.live)
+        several = any(one.market != snapshot.market for one in crossings)
+        wanted = (*_COLUMNS[:-1], _MARKET, _RESULT) if several else _COLUMNS
+        columns = fitting(wanted, self.room[0])
+        return [_Names(columns), *(_Crossing(one, columns) for one in crossings)]
+
+    def foot(self, picture: Picture) -> Sequence[Hashable]:
+        return () if picture.shown is None else ((), picture.shown.arbitrage)
+
+    def label(self, picture: Picture) -> Line:
+        live = sum(one.live for one in picture.shown.opportunities) if picture.shown else 0
+        return ((f"{live} live", "good"),) if live else ()
+
+    def draw(self, row: Hashable) -> Line:
+        match row:
+            case _Names(columns):
+                return header(columns)
+            case _Crossing(opportunity, columns):
+                return _crossing_line(opportunity, columns)
+            case ArbitrageTotals():
+                return _totals_line(row, self.room[0])
+            case _:
+                return ()
+
+
+def _crossing_line(one: OpportunityRow, columns: Sequence[Column]) -> Line:
+    pays = one.net_bps > 0
+    plain = "plain" if one.live else "dim"
+    texts: dict[str, Span] = {
+        "buy": (fmt.plain(one.buy_venue), f"venue.{one.buy_venue}"),
+        "sell": (fmt.plain(one.sell_venue), f"venue.{one.sell_venue}"),
+        "size": (fmt.size_cell(one.size or None, 7), plain),
+        "gross": (fmt.bps(one.gross_bps), "dim"),
+        "net": (fmt.bps(one.net_bps), ("bold good" if one.live else "good") if pays else "dim"),
+        "profit": (fmt.signed(one.profit) if one.size else "", "good" if pays else "dim"),
+        "lasted": (
+            "live" if one.live else fmt.age(one.lasted_ms),
+            "bold bright" if one.live else "dim",
+        ),
+        "market": (fmt.plain(fmt.market_name(one.market)), plain),
+        "result": (fmt.plain(one.result), plain),
+    }
+    return tuple(cell(texts[column.name][0], column, texts[column.name][1]) for column in columns)
+
+
+def _totals_line(totals: ArbitrageTotals, width: int) -> Line:
+    best = "-" if totals.best_net_bps is None else f"{fmt.bps(totals.best_net_bps)} bps"
+    line: list[Span] = []
+    for label, text, role in (
+        ("today ", f"{totals.seen}", "bright"),
+        (" seen   eaten by fees ", f"{totals.gross_only}", "plain"),
+        ("   expected ", fmt.signed(totals.expected), "good" if totals.expected > 0 else "plain"),
+        ("   best ", best, "plain"),
+    ):
+        if width_of(line) + len(label) + len(text) > width:
+            break
+        line += [(label, "dim"), (text, role)]
+    return tuple(line)

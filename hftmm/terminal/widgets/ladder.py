@@ -1,0 +1,248 @@
+"""The ladder: the consolidated book by price, every venue in its own column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from hftmm.desk.snapshot import BestQuote, DeskSnapshot, Ladder
+from hftmm.terminal import format as fmt
+from hftmm.terminal.picture import Picture
+from hftmm.terminal.widgets.ladder_line import Layout, LevelRow, RuleRow, level, names, plan, rule
+from hftmm.terminal.widgets.lines import Line
+from hftmm.terminal.widgets.pane import Pane
+
+# A price that was computed (grouped, or net of fees) may miss its group by float noise.
+_NOISE = 1e-6
+_FADES_MS = (1_000, 5_000)
+# The bars' scale follows the depth only when it left this band, so that they do not all tremble.
+_SCALE_SLACK = 1.15
+_SCALE_SHRINKS = 0.6
+
+
+_SIDES = {(True, True): "both", (True, False): "bid", (False, True): "ask", (False, False): ""}
+
+
+class _Touch(NamedTuple):
+    """Best bid and ask as group numbers; None where a side is empty."""
+
+    bid: int | None
+    ask: int | None
+
+    @property
+    def centre(self) -> int | None:
+        """The group just under the middle of the market."""
+        if self.bid is None:
+            return None if self.ask is None else self.ask - 1
+        return self.bid if self.ask is None else (self.bid + self.ask) // 2
+
+
+class LadderPane(Pane):
+    """Prices stand still until the ladder is centred anew; sizes move.
+
+    Args:
+        auto_centre: keep the market in the middle.
+    """
+
+    TITLE = "ladder"
+    HELP = (
+        "The book of all venues by price: bids to the left, asks to the right, each venue in its "
+        "hue, Σ the size from the best price to here with its depth behind it. Prices stand still: "
+        "space puts the market in the middle; arrows look further out. The rule shows the spread, "
+        "what a crossing would earn after fees (net), the middle and the size-weighted middle "
+        "(micro). `last` is the last trade, fading. Locked and crossed rows say so."
+    )
+
+    def __init__(self, *, auto_centre: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's own argument
+        super().__init__(id=id)
+        self._auto_centre = auto_centre
+        self._anchor: int | None = None
+        self._looking = False
+        self._shown: Hashable = None
+        self._layout: Layout | None = None
+        self._scale = 0.0
+
+    def recentre(self) -> None:
+        """Centres on the market at the next picture, and follows it again."""
+        self._anchor = None
+        self._looking = False
+
+    def scroll_rows(self, rows: int) -> None:
+        if self._anchor is not None:
+            self._anchor -= rows
+            self._looking = True
+            self._moved = True
+
+    @property
+    def page_rows(self) -> int:
+        return max(1, (self.room[1] - 2) // 2)
+
+    def label(self, picture: Picture) -> Line:
+        snapshot = picture.shown
+        if snapshot is None:
+            return ()
+        group = fmt.price(snapshot.ladder.group, snapshot.ladder.decimals)
+        fees = ("after fees", "warning") if picture.view.net else ("gross", "dim")
+        return ((f"{fmt.plain(snapshot.market)} · group {group} · ", "dim"), fees)
+
+    def rows(self, picture: Picture) -> Sequence[Hashable]:
+        snapshot, best = picture.shown, picture.best()
+        width, height = self.room
+        if snapshot is None or best is None or height < 2:
+            return []
+        ladder = snapshot.ladder
+        touch = _touch(best, ladder.group)
+        shown = (snapshot.market, ladder.group, picture.view.net)
+        upper = (height - 2) // 2
+        lower = height - 2 - upper
+        if shown != self._shown:
+            self._shown = shown
+            self.recentre()
+        self._follow(touch, upper, lower)
+        anchor = 0 if self._anchor is None else self._anchor
+        layout = _layout(ladder, (anchor + upper) * ladder.group, width)
+        if layout != self._layout:
+            self._layout = layout
+            self.forget()
+        above = range(anchor + upper, anchor, -1)
+        below = range(anchor, anchor - lower, -1)
+        rows = self._levels(snapshot, best, touch, [*above, *below])
+        line = RuleRow(
+            best=snapshot.nbbo,
+            net_bps=None if snapshot.net.spread_bps is None else -snapshot.net.spread_bps,
+            mid=ladder.mid,
+            microprice=ladder.microprice,
+            decimals=ladder.decimals,
+            away=_away(touch, anchor - lower + 1, anchor + upper),
+        )
+        return [layout, *rows[:upper], line, *rows[upper:]]
+
+    def draw(self, row: Hashable) -> Line:
+        match row:
+            case Layout():
+                return names(row)
+            case RuleRow():
+                return rule(row, self.room[0])
+            case LevelRow() if self._layout is not None:
+                return level(row, self._layout)
+            case _:
+                return ()
+
+    def _follow(self, touch: _Touch, upper: int, lower: int) -> None:
+        """Puts the anchor on the market where it has to be there."""
+        centre = touch.centre
+        if centre is None:
+            return
+        anchor = self._anchor
+        if anchor is None or (self._auto_centre and not self._looking):
+            moved = True
+        else:
+            # A ladder nobody scrolled is of no use once the market has left it altogether.
+            seen = range(anchor - lower + 1, anchor + upper + 1)
+            moved = not self._looking and touch.bid not in seen and touch.ask not in seen
+        if moved and centre != anchor:
+            self._anchor = centre
+            self._moved = True
+
+    def _levels(
+        self, snapshot: DeskSnapshot, best: BestQuote, touch: _Touch, groups: Sequence[int]
+    ) -> list[LevelRow]:
+        ladder = snapshot.ladder
+        bids = [_by_group(column.bids, ladder.group) for column in ladder.columns]
+        asks = [_by_group(column.asks, ladder.group) for column in ladder.columns]
+        bid_sums = _sums(bids, reverse=True)
+        ask_sums = _sums(asks, reverse=False)
+        last = _last(snapshot)
+        crossing = best.state if best.state in {"locked", "crossed"} else ""
+        bid_depth = _depth(bid_sums, groups)
+        ask_depth = _depth(ask_sums, groups[::-1])[::-1]
+        self._rescale(max((*bid_depth, *ask_depth), default=0.0))
+        scale = self._scale or 1.0
+        # Rows are compared as values: a bar is kept in eighths of its column, not as a float.
+        rows: list[LevelRow] = []
+        for i, group in enumerate(groups):
+            is_bid = touch.bid is not None and group <= touch.bid
+            is_ask = touch.ask is not None and group >= touch.ask
+            rows.append(
+                LevelRow(
+                    price=fmt.price(group * ladder.group, ladder.decimals),
+                    side=_SIDES[is_bid, is_ask],
+                    best=group in {touch.bid, touch.ask},
+                    crossing=crossing if is_bid and is_ask else "",
+                    bids=tuple([sizes.get(group) for sizes in bids]),
+                    asks=tuple([sizes.get(group) for sizes in asks]),
+                    bid_sum=bid_sums.get(group),
+                    ask_sum=ask_sums.get(group),
+                    bid_bar=round(bid_depth[i] / scale, 2),
+                    ask_bar=round(ask_depth[i] / scale, 2),
+                    last=last[1] if last is not None and last[0] == group else None,
+                )
+            )
+        return rows
+
+    def _rescale(self, deepest: float) -> None:
+        if deepest > self._scale or deepest < self._scale * _SCALE_SHRINKS:
+            self._scale = deepest * _SCALE_SLACK
+
+
+def _touch(best: BestQuote, group: float) -> _Touch:
+    return _Touch(
+        None if best.bid is None else math.floor(best.bid / group + _NOISE),
+        None if best.ask is None else math.ceil(best.ask / group - _NOISE),
+    )
+
+
+def _away(touch: _Touch, lowest: int, highest: int) -> int:
+    """Rows the market is above (> 0) or below (< 0) the groups in sight."""
+    if touch.centre is None:
+        return 0
+    return max(0, touch.centre - highest) or min(0, touch.centre - lowest)
+
+
+def _layout(ladder: Ladder, highest: float, width: int) -> Layout:
+    venues = tuple(column.venue for column in ladder.columns)
+    return plan(venues, len(fmt.price(highest, ladder.decimals)), width)
+
+
+def _by_group(levels: Sequence[tuple[float, float]], group: float) -> dict[int, float]:
+    return {round(price / group): size for price, size in levels}
+
+
+def _sums(venues: Sequence[dict[int, float]], *, reverse: bool) -> dict[int, float]:
+    """Size from the best group to each group of a side, all venues."""
+    total: dict[int, float] = {}
+    for sizes in venues:
+        for group, size in sizes.items():
+            total[group] = total.get(group, 0.0) + size
+    running = 0.0
+    for group in sorted(total, reverse=reverse):
+        running += total[group]
+        total[group] = running
+    return total
+
+
+def _depth(sums: dict[int, float], groups: Sequence[int]) -> list[float]:
+    """The sum at each group, or that of the last group before it that has one.
+
+    `groups` run away from the market: what lies beyond the last known level is unknown, and 0.
+    """
+    last = (min(sums) if groups[0] > groups[-1] else max(sums)) if sums and groups else 0
+    running = 0.0
+    depths: list[float] = []
+    for group in groups:
+        running = sums.get(group, running)
+        known = group >= last if groups[0] > groups[-1] else group <= last
+        depths.append(running if known else 0.0)
+    return depths
+
+
+def _last(snapshot: DeskSnapshot) -> tuple[int, tuple[float, str, int]] | None:
+    """The last trade's group, and its size, venue and how far it has faded (0 to 2)."""
+    ladder = snapshot.ladder
+    if ladder.last is None or ladder.last_size is None:
+        return None
+    age_ms = (snapshot.ns - ladder.last_ns) / 1e6
+    faded = sum(age_ms >= fade for fade in _FADES_MS)
+    group = math.floor(ladder.last / ladder.group + _NOISE)
+    return group, (ladder.last_size, ladder.last_venue, faded)

@@ -1,0 +1,229 @@
+"""How the ladder's rows are written: which columns there is room for, and what stands in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hftmm.desk.snapshot import BestQuote
+from hftmm.terminal import format as fmt
+from hftmm.terminal.widgets.lines import Line, Span, width_of
+
+
+class Layout(NamedTuple):
+    """Widths of the ladder's columns, in cells; 0 is a column there is no room for.
+
+    Attributes:
+        venues: nearest the price first; empty if one column holds all of them.
+        price: two cells of marks included.
+        total: what stands beside the price where the venues do not fit.
+    """
+
+    venues: tuple[str, ...]
+    venue: int
+    price: int
+    sum: int
+    last: int
+    total: int = 0
+
+
+class LevelRow(NamedTuple):
+    """One price.
+
+    Attributes:
+        side: `bid`, `ask`, `both`, or "" between them.
+        crossing: `locked` or `crossed` where the sides overlap here.
+        bids, asks: each venue's size, in the order of the layout.
+        bid_bar, ask_bar: depth, as a part of the longest bar.
+        last: size, venue and fading (0 fresh to 2) of a trade at this price.
+    """
+
+    price: str
+    side: str
+    best: bool
+    crossing: str
+    bids: tuple[float | None, ...]
+    asks: tuple[float | None, ...]
+    bid_sum: float | None
+    ask_sum: float | None
+    bid_bar: float
+    ask_bar: float
+    last: tuple[float, str, int] | None
+
+
+class RuleRow(NamedTuple):
+    """The line in the middle.
+
+    Attributes:
+        net_bps: what buying at the ask and selling at the bid earns after fees.
+        away: rows the market is above (> 0) or below (< 0) what is seen.
+    """
+
+    best: BestQuote
+    net_bps: float | None
+    mid: float | None
+    microprice: float | None
+    decimals: int
+    away: int
+
+
+# Venue, sum and last column, from the roomiest to the barest.
+_WIDTHS = (
+    (11, 16, 10),
+    (10, 13, 9),
+    (9, 12, 9),
+    (9, 10, 9),
+    (8, 9, 9),
+    (8, 9, 0),
+    (8, 0, 0),
+)
+_LONGEST_SUM = 26
+_NUMBER = 9
+
+
+def plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
+    """The columns that fit into `width` cells: the last trade goes first, then the sums."""
+    price = price_digits + 4
+    for venue, total, last in _WIDTHS:
+        used = 2 * (len(venues) * venue + total) + price + last
+        if used <= width:
+            grown = min(_LONGEST_SUM, total + (width - used) // 2) if total else 0
+            return Layout(venues, venue, price, grown, last)
+    for total, summed in ((_NUMBER, _NUMBER), (_NUMBER, 0)):
+        if 2 * (total + summed) + price <= width:
+            return Layout((), 0, price, summed, 0, total)
+    return Layout((), 0, min(price, width), 0, 0)
+
+
+def names(layout: Layout) -> Line:
+    """The names above the columns."""
+    right = [(name.rjust(layout.venue), f"venue.{name}") for name in map(_short, layout.venues)]
+    total = [("size".rjust(layout.total), "dim")] if layout.total else []
+    return (
+        ("Σ".rjust(layout.sum - 3).ljust(layout.sum) if layout.sum else "", "dim"),
+        *total,
+        *reversed(right),
+        ("price".rjust(layout.price - 2).ljust(layout.price), "dim"),
+        *right,
+        *total,
+        ("Σ".rjust(_NUMBER - 3).ljust(layout.sum) if layout.sum else "", "dim"),
+        ("last".rjust(layout.last), "dim"),
+    )
+
+
+def _short(venue: str) -> str:
+    return fmt.fit(fmt.plain(venue), 8).rstrip()
+
+
+def level(row: LevelRow, layout: Layout) -> Line:
+    """A price with what stands at it."""
+    on = " on crossing" if row.crossing else ""
+    asks = _sizes(row.asks, layout, on)
+    bids = _sizes(row.bids, layout, on)
+    bids.reverse()
+    return (
+        *_bid_sum(row, layout, on),
+        *bids,
+        _price(row, layout, on),
+        *asks,
+        *_ask_sum(row, layout, on),
+        _last(row, layout, on),
+    )
+
+
+def _sizes(sizes: tuple[float | None, ...], layout: Layout, on: str) -> list[Span]:
+    if layout.venues:
+        width = layout.venue
+        return [
+            (fmt.size_cell(size, width), f"live venue.{venue}{on}")
+            for venue, size in zip(layout.venues, sizes, strict=True)
+        ]
+    if not layout.total:
+        return []
+    known = [size for size in sizes if size is not None]
+    return [(fmt.size_cell(sum(known) if known else None, layout.total), f"live plain{on}")]
+
+
+def _price(row: LevelRow, layout: Layout, on: str) -> Span:
+    mark = " •" if row.last is not None and not layout.last else "  "
+    text = row.price.rjust(layout.price - 2) + mark
+    match row.side:
+        case "bid" if row.best:
+            return text, "bold bright on touch_bid"
+        case "ask" if row.best:
+            return text, "bold bright on touch_ask"
+        case "bid" | "ask" as side:
+            return text, f"{side}{on}"
+        case "both":
+            return text, f"bold bright{on}"
+        case _:
+            return text, "dim"
+
+
+def _bid_sum(row: LevelRow, layout: Layout, on: str) -> tuple[Span, ...]:
+    """Right-aligned, its bar growing leftwards from the bids; a crossing is named here."""
+    width = layout.sum
+    if not width:
+        return ()
+    if row.crossing:
+        return ((row.crossing.upper().center(width), f"bold warning{on}"),)
+    text = fmt.size_cell(row.bid_sum, width)
+    empty = width - round(row.bid_bar * width)
+    return (text[:empty], "plain"), (text[empty:], "plain on bid_bar")
+
+
+def _ask_sum(row: LevelRow, layout: Layout, on: str) -> tuple[Span, ...]:
+    width = layout.sum
+    if not width:
+        return ()
+    text = fmt.size_cell(row.ask_sum, _NUMBER).ljust(width)
+    if row.crossing:
+        return ((text, f"plain{on}"),)
+    full = round(row.ask_bar * width)
+    return (text[:full], "plain on ask_bar"), (text[full:], "plain")
+
+
+def _last(row: LevelRow, layout: Layout, on: str) -> Span:
+    if row.last is None or not layout.last:
+        return " " * layout.last, f"plain{on}"
+    size, venue, faded = row.last
+    role = ("bold bright", f"venue.{venue}", "dim")[faded]
+    return fmt.size_cell(size, layout.last), f"{role}{on}"
+
+
+def rule(row: RuleRow, width: int) -> Line:
+    """Spread, mid and micro-price on a line across the ladder; the last of them go first."""
+    parts = _rule_parts(row)
+    while parts and sum(map(width_of, parts)) + 3 * len(parts) + 2 > width:
+        parts.pop()
+    used = sum(map(width_of, parts)) + 3 * max(0, len(parts) - 1)
+    left = max(0, (width - used - 2) // 2)
+    spans: list[Span] = [("─" * left + " ", "line")]
+    for i, part in enumerate(parts):
+        spans += [(" ─ ", "line"), *part] if i else part
+    return (*spans, (" " + "─" * max(0, width - used - left - 2), "line"))
+
+
+def _rule_parts(row: RuleRow) -> list[list[Span]]:
+    best = row.best
+    parts: list[list[Span]] = []
+    if row.away:
+        where = "above" if row.away > 0 else "below"
+        sign = "▲" if row.away > 0 else "▼"
+        parts.append([(f"{sign} market {abs(row.away)} rows {where}, space", "bold warning")])
+    if best.state in {"locked", "crossed"}:
+        parts.append([(best.state.upper(), "bold warning")])
+    if best.bid is not None and best.ask is not None and best.spread_bps is not None:
+        spread = fmt.price(best.ask - best.bid, row.decimals)
+        parts.append(
+            [("spread ", "dim"), (spread, "bright"), (f" {best.spread_bps:.2f} bps", "plain")]
+        )
+    elif best.state != "normal":
+        parts.append([(best.state, "warning")])
+    if row.net_bps is not None:
+        role = "bold good" if row.net_bps > 0 else "warning"
+        parts.append([("net ", "dim"), (f"{fmt.bps(row.net_bps)} bps", role)])
+    if row.mid is not None:
+        parts.append([("mid ", "dim"), (fmt.price(row.mid, row.decimals + 1), "bright")])
+    if row.microprice is not None:
+        parts.append([("micro ", "dim"), (fmt.price(row.microprice, row.decimals + 1), "plain")])
+    return parts

@@ -1,0 +1,234 @@
+"""The base of every live widget: rows in, strips out, and only what changed is repainted.
+
+A row is a value. `show` compares it with what stands there; only a row that differs is drawn again
+and only its line is refreshed. Textual's per-widget style cache is passed by: a finished strip
+goes to the compositor as it is, which is what makes ten pictures a second affordable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TypeAlias
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.filter import ANSIToTruecolor
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from hftmm.terminal.themes import FALLBACK, Ink
+
+Span: TypeAlias = tuple[str, str]
+"""Text and its role; see `Ink` for roles."""
+Line: TypeAlias = tuple[Span, ...]
+
+BRIGHT_NS = 500_000_000
+"""How long a number that changed stands out."""
+
+
+def text_of(line: Line) -> str:
+    """A line without its roles."""
+    return "".join(text for text, _ in line)
+
+
+class LineWidget(Widget):
+    """A widget whose content is a list of lines.
+
+    Subclasses say how a row becomes a line (`draw`).
+
+    Attributes:
+        repainted: lines repainted by the last `show`.
+    """
+
+    ALLOW_SELECT = False
+    GROUND = "pane"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's own argument
+        super().__init__(id=id, classes=classes)
+        self.ink = Ink(FALLBACK)
+        self.repainted = 0
+        self._rows: list[Hashable] = []
+        self._lines: list[Line] = []
+        self._strips: list[Strip | None] = []
+        # Of each line that brightened: until when, and which spans.
+        self._bright: dict[int, tuple[int, frozenset[int]]] = {}
+
+    def draw(self, row: Hashable) -> Line:
+        """The line of a row, at most as wide as the content; called only when the row is new."""
+        raise NotImplementedError
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Columns and lines the content may use."""
+        return self.size.width, self.size.height
+
+    @property
+    def lines(self) -> list[Line]:
+        """What stands in the widget now, top first."""
+        return list(self._lines)
+
+    def use(self, ink: Ink) -> None:
+        """Draws in this ink from now on."""
+        if ink is not self.ink:
+            self.ink = ink
+            self.repaint()
+
+    def repaint(self) -> None:
+        """Every line anew, from the lines there are."""
+        self._strips = [None] * len(self._lines)
+        self.refresh()
+
+    def forget(self) -> None:
+        """Every row anew at the next `show`: the width or the meaning of rows changed."""
+        self._rows.clear()
+        self._lines.clear()
+        self._strips.clear()
+        self._bright.clear()
+        self.refresh()
+
+    def show(self, rows: Sequence[Hashable], now_ns: int, *, calm: bool = False) -> None:
+        """Puts rows on the screen, from the top.
+
+        Args:
+            now_ns: the viewer's clock, for how long a change stands out.
+            calm: nothing stands out, because everything moved.
+        """
+        old = self._rows
+        changed: list[int] = []
+        if self._bright:
+            self._settle(now_ns, changed)
+        if calm:
+            changed.extend(self._bright)
+            self._bright.clear()
+        for y, row in enumerate(rows):
+            if y < len(old):
+                if row == old[y]:
+                    continue
+                line = self.draw(row)
+                if not calm:
+                    self._brighten(y, self._lines[y], line, now_ns)
+                self._lines[y] = line
+                self._strips[y] = None
+            else:
+                self._lines.append(self.draw(row))
+                self._strips.append(None)
+            changed.append(y)
+        if len(old) > len(rows):
+            changed.extend(range(len(rows), len(old)))
+            del self._lines[len(rows) :], self._strips[len(rows) :]
+            self._bright = {y: bright for y, bright in self._bright.items() if y < len(rows)}
+        self._rows = list(rows)
+        self.repainted = len(set(changed))
+        self._refresh_lines(changed)
+
+    def _settle(self, now_ns: int, changed: list[int]) -> None:
+        for y in [y for y, (until_ns, _) in self._bright.items() if until_ns <= now_ns]:
+            del self._bright[y]
+            self._strips[y] = None
+            changed.append(y)
+
+    def _brighten(self, y: int, before: Line, after: Line, now_ns: int) -> None:
+        if len(before) != len(after):
+            self._bright.pop(y, None)
+            return
+        spans = frozenset(
+            i
+            for i, (text, role) in enumerate(after)
+            if role.startswith("live ") and text != before[i][0] and not text.isspace()
+        )
+        if spans:
+            self._bright[y] = (now_ns + BRIGHT_NS, spans)
+
+    def _refresh_lines(self, changed: list[int]) -> None:
+        width, height = self.size
+        regions = [
+            Region(0, y, width, 1) for y in map(self._screen_line, set(changed)) if 0 <= y < height
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def _screen_line(self, y: int) -> int:
+        """Where a line of the content stands in the widget."""
+        return y
+
+    def notify_style_update(self) -> None:
+        """Nothing drawn here depends on the widget's own style, but its frame may."""
+        super().notify_style_update()
+        self._strips = [None] * len(self._lines)
+
+    def on_resize(self) -> None:
+        self.forget()
+
+    def render_line(self, y: int) -> Strip:
+        """The strip of a line, made once."""
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, self.ink.style(f"plain on {self.GROUND}"))
+        strip = self._strips[y]
+        if strip is None:
+            strip = self._strips[y] = self.strip(self._segments(y), self.size.width)
+        return strip
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        strips = [self.render_line(y) for y in crop.line_range]
+        if crop.x == 0 and crop.width == self.size.width:
+            return strips
+        return [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def strip(self, segments: list[Segment], width: int) -> Strip:
+        """Segments as a strip of exactly `width` cells, in the colours this terminal has."""
+        base = self.ink.style(f"plain on {self.GROUND}")
+        strip = Strip(segments).adjust_cell_length(width, base)
+        for line_filter in self.app.get_line_filters():
+            # Every colour of a theme is a true colour already: only the others have work to do.
+            if not isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
+
+    def _segments(self, y: int) -> list[Segment]:
+        line = self._lines[y]
+        bright = self._bright.get(y)
+        ink = self.ink
+        if bright is None:
+            return joined([(text, ink.style(role)) for text, role in line])
+        spans = bright[1]
+        return joined(
+            [
+                (text, ink.brightened(role) if i in spans else ink.style(role))
+                for i, (text, role) in enumerate(line)
+            ]
+        )
+
+
+def joined(spans: list[tuple[str, Style]]) -> list[Segment]:
+    """Segments of the spans, blanks joined to what stands before them on the same ground."""
+    segments: list[Segment] = []
+    texts: list[str] = []
+    current: Style | None = None
+    for text, style in spans:
+        if not text:
+            continue
+        if current is not None and (
+            style is current or (text.isspace() and style.bgcolor == current.bgcolor)
+        ):
+            texts.append(text)
+            continue
+        if texts:
+            segments.append(Segment("".join(texts), current))
+        texts = [text]
+        current = style
+    if texts:
+        segments.append(Segment("".join(texts), current))
+    return segments
+
+
+def pad(line: list[Span], width: int, role: str = "plain") -> Line:
+    """A line filled up to `width` cells."""
+    missing = width - width_of(line)
+    return (*line, (" " * missing, role)) if missing > 0 else tuple(line)
+
+
+def width_of(line: Sequence[Span]) -> int:
+    """Cells a line takes."""
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
