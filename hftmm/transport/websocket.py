@@ -56,6 +56,7 @@ class StreamConnection(WSListener):
         self._on_open = on_open
         self._limit = limit
         self._transport: WSTransport | None = None
+        self._end: asyncio.Future[None] | None = None
         self._held: bytes | None = None
         self._fragments: bytearray | None = None
         self._reason = ""
@@ -130,6 +131,10 @@ class StreamConnection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        # picows keeps why it ended a connection for whoever waits for the end, and asyncio
+        # complains if nobody does. The reason is told by `on_lost`.
+        self._end = asyncio.ensure_future(transport.wait_disconnected())
+        self._end.add_done_callback(_look_at)
         if self._on_open is not None:
             self._on_open(self)
 
@@ -192,6 +197,11 @@ class StreamConnection(WSListener):
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         return None
+
+
+def _look_at(end: asyncio.Future[None]) -> None:
+    if not end.cancelled():
+        end.exception()
 
 
 @cache
