@@ -67,7 +67,7 @@ class BybitPeer:
     """
 
     venue = "bybit"
-    faces = ("rest", "public_spot", "public_linear")
+    faces: tuple[str, ...] = ("rest", "public_spot", "public_linear")
 
     def __init__(self, market: Market, seed: int) -> None:
         self.outbox: list[Outgoing] = []

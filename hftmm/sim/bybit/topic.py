@@ -77,7 +77,9 @@ class BookTopic:
 
     def join(self, now_ns: int, stamp_ms: int) -> bytes:
         """A snapshot of what the other subscribers have; of now if there are none."""
-        self.refresh()
+        if not self.subscribers:
+            self._sample()
+            self._due_ns = now_ns + CADENCE_NS[self._depth]
         return self._encode("snapshot", *self.levels(), stamp_ms)
 
     def publish(self, now_ns: int, stamp_ms: int) -> bytes | None:
@@ -180,6 +182,7 @@ class TopTopic:
         """What the other subscribers have; the state of now if there are none."""
         if not self.subscribers:
             self._sample()
+            self._due_ns = now_ns + CADENCE_NS[1]
             self._repeat_ns = now_ns + REPEAT_NS
         return self._encode(stamp_ms)
 
@@ -247,6 +250,7 @@ class TickerTopic:
         """A snapshot of what the other subscribers have; of now if there are none."""
         if not self.subscribers:
             self._sample()
+            self._due_ns = now_ns + TICKER_NS[self._instrument.category]
         return self._encode("snapshot", self._published, stamp_ms)
 
     def publish(self, now_ns: int, stamp_ms: int) -> bytes | None:
