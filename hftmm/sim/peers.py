@@ -66,12 +66,15 @@ class Peer(Protocol):
     """One practice venue."""
 
     venue: str
-    faces: tuple[str, ...]
-    """Names of its base URLs, as `hftmm venues` prints them: `spot.rest`, `spot.stream`, ..."""
     outbox: list[Outgoing]
     skew_ns: int
     """The venue's clock less true time: added to every stamp it writes and to its server time,
     never to its schedule. 0 until a fault sets it."""
+
+    @property
+    def faces(self) -> tuple[str, ...]:
+        """Names of its base URLs, as `hftmm venues` prints them: `spot.rest`, `spot.stream`."""
+        ...
 
     def url(self, face: str, authority: str) -> str:
         """What `hftmm venues` prints for a face served at `127.0.0.1:PORT`."""
