@@ -487,6 +487,13 @@ def test_a_spot_trade_is_read_in_its_own_key_order() -> None:
     assert (trade.price, trade.size, trade.side) == (60001.1, 0.000345, "buy")
 
 
+@pytest.mark.parametrize("number", ["1.25", "60000.0"])
+def test_a_trade_that_is_no_number_is_malformed(number: str) -> None:
+    frame = fixture("linear_trades").replace(f'"{number}"'.encode(), b'"nan"')
+    with pytest.raises(MalformedFrame, match="not a number"):
+        CODEC.decode_market(feed(FeedKind.TRADES), frame, NOW)
+
+
 def test_a_trade_with_an_unknown_side_is_left_out() -> None:
     frame = fixture("linear_trades").replace(b'"Sell"', b'"Swap"')
     assert len(CODEC.decode_market(feed(FeedKind.TRADES), frame, NOW)) == 1
@@ -588,6 +595,16 @@ def test_pages_are_followed_by_the_cursor_as_sent_until_it_is_empty() -> None:
     last = CODEC.decode_instruments(first.more, fixture("instruments_linear_last"))
     assert last.more is None
     assert [one.symbol for one in last.listings] == ["ETH/USDT:USDT"]
+
+
+@pytest.mark.parametrize("step", ["", "0", "-0.1", "NaN", "1e-40", "x"])
+def test_a_definition_without_a_usable_grid_is_left_out(step: str) -> None:
+    (request,) = CODEC.instruments(frozenset({Kind.LINEAR}))
+    body = fixture("instruments_linear_last")
+    for name in ("tickSize", "qtyStep"):
+        changed = body.replace(f'"{name}":"0.01"'.encode(), f'"{name}":"{step}"'.encode())
+        assert changed != body
+        assert CODEC.decode_instruments(request, changed).listings == []
 
 
 def test_an_inverse_contract_is_told_apart() -> None:

@@ -409,6 +409,21 @@ def test_one_who_joins_late_sees_the_same_ids_as_the_others() -> None:
     assert books[0] == books[1]
 
 
+@pytest.mark.parametrize("topic", ["orderbook.1.BTCUSDT", "tickers.BTCUSDT"])
+def test_one_who_joins_late_begins_with_what_the_others_have(topic: str) -> None:
+    venue = joined("linear", topic)
+    venue.run(1_000)
+    venue.open(2)
+    venue.subscribe(2, topic)
+    venue.run(10)
+    merged: dict[str, Any] = {}
+    for message in venue.heard(1, topic):
+        merged |= message["data"]
+    assert venue.heard(2, topic)[0]["data"] == merged
+    venue.run(1_000)
+    assert venue.heard(2, topic)[-1] == venue.heard(1, topic)[-1]
+
+
 def test_only_frames_of_the_deep_books_carry_a_feed() -> None:
     topics = [f"orderbook.{n}.BTCUSDT" for n in (1, 50, 200, 1000)]
     venue = joined("spot", *topics, "publicTrade.BTCUSDT", "tickers.BTCUSDT")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, assert_never
 from urllib.parse import quote
 
 import msgspec
@@ -45,7 +45,11 @@ from hftmm.venues.codec import (
 
 GapPolicy = Literal["strict", "warn"]
 
-_ROUTES = frozenset({"spot.public", "linear.public"})
+_ROUTES = {
+    Kind.SPOT: "spot.public",
+    Kind.LINEAR: "linear.public",
+    Kind.DATED: "linear.public",
+}
 _DEPTHS = frozenset({"50", "200", "500", "1000"})
 """Depths a capture may hold; 500 was withdrawn in September 2025."""
 
@@ -148,7 +152,6 @@ class BybitCodec:
     stream_rules = StreamRules(
         ping=b'{"op":"ping"}',
         ping_after_ns=20 * SECOND,
-        pong_within_ns=10 * SECOND,
         topics_per_request=10,
     )
     book_by_rest = False
@@ -204,13 +207,9 @@ class BybitCodec:
 
     def feeds(self, listing: Listing) -> list[Feed]:
         """Depth, best bid and offer, trades, and on contracts mark price and funding."""
-        match listing.kind:
-            case Kind.SPOT:
-                route = "spot.public"
-            case Kind.LINEAR | Kind.DATED:
-                route = "linear.public"
-            case Kind.INVERSE:
-                return []
+        route = _ROUTES.get(listing.kind)
+        if route is None:
+            return []
         topics = [
             (FeedKind.DEPTH, "orderbook.50"),
             (FeedKind.TOP, "orderbook.1"),
@@ -226,7 +225,7 @@ class BybitCodec:
 
     def identify(self, route: str, topic: str) -> tuple[FeedKind, str] | None:
         """Kind and venue symbol of a topic; None for those that carry nothing for us."""
-        if route not in _ROUTES:
+        if route not in _ROUTES.values():
             return None
         match topic.split("."):
             case ["orderbook", "1", symbol]:
@@ -293,6 +292,8 @@ class BybitCodec:
                     return decode_trades(feed.listing, frame, received_ns)
                 case FeedKind.MARK:
                     return decode_mark(feed.listing, frame, received_ns)
+                case unknown:
+                    assert_never(unknown)
         except msgspec.ValidationError as error:
             raise MalformedFrame(f"bad {feed.kind.value} frame", str(error)) from error
         except _UNREADABLE as error:
