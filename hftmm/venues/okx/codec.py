@@ -117,7 +117,6 @@ class OkxCodec:
         ping=b"ping",
         ping_after_ns=25 * SECOND,
         ping_when_idle=True,
-        pong_within_ns=10 * SECOND,
         topics_per_request=100,
         requests_per_second=3,
     )
