@@ -597,6 +597,20 @@ def test_pages_are_followed_by_the_cursor_as_sent_until_it_is_empty() -> None:
     assert [one.symbol for one in last.listings] == ["ETH/USDT:USDT"]
 
 
+def test_an_empty_page_is_the_last_whatever_its_cursor_says() -> None:
+    (request,) = CODEC.instruments(frozenset({Kind.LINEAR}))
+    body = b'{"retCode":0,"result":{"list":[],"nextPageCursor":"again"}}'
+    assert CODEC.decode_instruments(request, body).more is None
+
+
+def test_a_cursor_that_would_break_the_query_is_encoded() -> None:
+    (request,) = CODEC.instruments(frozenset({Kind.LINEAR}))
+    body = fixture("instruments_linear").replace(b"first%3DBTCUSDT%26last%3D", b"a b&c=%26")
+    more = CODEC.decode_instruments(request, body).more
+    assert more is not None
+    assert more.path == f"{request.path}&cursor=a%20b%26c%3D%26BADUSDT"
+
+
 @pytest.mark.parametrize("step", ["", "0", "-0.1", "NaN", "1e-40", "x"])
 def test_a_definition_without_a_usable_grid_is_left_out(step: str) -> None:
     (request,) = CODEC.instruments(frozenset({Kind.LINEAR}))

@@ -461,13 +461,17 @@ def test_trades_show_the_taker_and_share_the_cross_sequence(category: str) -> No
 def test_the_tick_direction_compares_with_the_trade_before() -> None:
     venue = joined("linear", "publicTrade.BTCUSDT")
     engine = venue.engine()
-    for side in ("sell", "buy", "buy", "sell"):
-        opposite = engine.best("buy" if side == "sell" else "sell")
-        assert opposite
-        engine.place("buy" if side == "buy" else "sell", opposite.ticks, 1, START, immediate=True)
+    bid, ask = engine.best("buy"), engine.best("sell")
+    assert bid
+    assert ask
+    engine.place("sell", bid.ticks, 1, START, immediate=True)
+    for _ in range(3):
+        engine.place("sell", ask.ticks - 1, 1, START)
+        engine.place("buy", ask.ticks - 1, 1, START, immediate=True)
+    engine.place("sell", bid.ticks, 1, START, immediate=True)
     venue.run(5, frozen=True)
     directions = [row["L"] for row in venue.heard(1, "publicTrade.BTCUSDT")[-1]["data"]]
-    assert directions[1:] == ["PlusTick", "ZeroPlusTick", "MinusTick"]
+    assert directions[1:] == ["PlusTick", "ZeroPlusTick", "ZeroPlusTick", "MinusTick"]
 
 
 def test_more_than_1024_trades_are_split() -> None:
