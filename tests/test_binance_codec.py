@@ -22,6 +22,7 @@ from hftmm.core.events import (
     BookDelta,
     Farewell,
     MarkPrice,
+    Pong,
     Refusal,
     TopOfBook,
     Trade,
@@ -432,6 +433,12 @@ def test_a_contract_that_expires_has_no_funding() -> None:
     assert (event.funding_rate, event.next_funding_ns) == (None, None)
 
 
+def test_a_mark_price_that_is_no_number_is_malformed() -> None:
+    frame = fixture("linear_mark_price").replace(b"60001.20000000", b"nan")
+    with pytest.raises(MalformedFrame, match="not a number"):
+        CODEC.decode_market(feed(FeedKind.MARK, LINEAR), frame, 9)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -518,7 +525,8 @@ def test_bytes_of_any_kind_raise_only_malformed_frame(
     ("frame", "expected"),
     [
         (b'{"result":null,"id":7}', Acknowledged("7")),
-        (b'{"result":["btcusdt@depth"],"id":"r7"}', Acknowledged("r7")),
+        (b'{"result":null,"id":"r7"}', Acknowledged("r7")),
+        (b'{"result":["btcusdt@depth"],"id":0}', Pong()),
         (
             b'{"code":2,"msg":"Invalid request","id":7}',
             Refusal("7", "", "2", "Invalid request"),
@@ -616,6 +624,7 @@ def test_a_spot_event_must_touch_the_one_before(
         (100, 101, 110, 103, False, Verdict.RESYNC),
         (100, 101, 110, -1, False, Verdict.RESYNC),
         (100, 90, 100, 80, False, Verdict.SKIP),
+        (100, 80, 89, 70, False, Verdict.RESYNC),
     ],
 )
 def test_a_usd_m_event_must_name_the_one_before(

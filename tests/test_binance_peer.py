@@ -15,6 +15,7 @@ from hftmm.core.events import (
     BookDelta,
     Farewell,
     MarkPrice,
+    Pong,
     Refusal,
     TopOfBook,
     Trade,
@@ -186,6 +187,28 @@ def test_a_stream_on_the_wrong_route_is_acknowledged_and_silent(
     venue.run(5000)
     assert venue.take(1) == []
     assert venue.say(1, '{"method":"LIST_SUBSCRIPTIONS","id":3}') == {"result": [topic], "id": 3}
+
+
+def test_a_stream_subscribed_to_twice_is_delivered_once(venue: Venue) -> None:
+    venue.open(1, "spot.stream", "/ws")
+    venue.subscribe(1, "btcusdt@trade", "btcusdt@trade", "btcusdt@kline_1m")
+    venue.subscribe(1, "btcusdt@trade")
+    venue.run(5000)
+    trades = [m["t"] for m in venue.messages(1)]
+    assert trades
+    assert len(trades) == len(set(trades))
+    venue.say(1, '{"method":"UNSUBSCRIBE","params":["btcusdt@trade","never@seen"],"id":1}')
+    venue.run(5000)
+    assert venue.take(1) == []
+
+
+def test_the_codecs_probe_is_answered(venue: Venue) -> None:
+    codec = BinanceCodec()
+    for connection, face in enumerate(("spot.stream", "linear.stream"), 1):
+        venue.open(connection, face, "/stream")
+        venue.peer.received(connection, codec.stream_rules.probe, venue.now_ns)
+        (answer,) = venue.take(connection)
+        assert codec.decode_envelope("spot.public", answer) == Pong()
 
 
 def test_the_market_route_serves_trades_and_marks(venue: Venue) -> None:
@@ -683,6 +706,14 @@ def test_a_crossed_update_keeps_the_sequence(venue: Venue, market: str) -> None:
         assert event["u"] >= event["U"]
     venue.run(1000)
     assert any(e.get("pu", e["U"] - 1) == crossed[0]["u"] for e in venue.messages(1))
+
+
+def test_a_book_without_asks_cannot_be_crossed() -> None:
+    venue = small_venue("BTC/USDT")
+    venue.open(1, "spot.stream", "/ws/btcusdt@depth@100ms")
+    venue.engine("spot").place("buy", 6000000, 5, venue.now_ns)
+    venue.peer.cross(venue.now_ns)
+    assert venue.take(1) == []
 
 
 def test_the_same_seed_says_the_same() -> None:

@@ -21,6 +21,7 @@ from hftmm.core.events import (
     Farewell,
     MarketEvent,
     MarkPrice,
+    Pong,
     Refusal,
     TopOfBook,
     Trade,
@@ -91,11 +92,13 @@ class BinanceCodec:
     venue = "binance"
     cut = Cut(len(b'{"stream":"'), b'"')
     stream_rules = StreamRules(
+        # The venue pings by itself; this is the cheapest question it answers.
+        probe=b'{"method":"LIST_SUBSCRIPTIONS","id":0}',
         # Replaced an hour before the venue would cut it after 24.
         lifetime_ns=23 * 3600 * SECOND,
         topics_per_request=100,
-        # Spot allows 5 messages a second, and pongs count.
-        requests_per_second=4,
+        # Spot allows 5 messages a second; pongs and probes count.
+        requests_per_second=3,
     )
     book_by_rest = True
 
@@ -184,6 +187,8 @@ class BinanceCodec:
         if "code" in message or "error" in message:
             return decode_refusal(message)
         if "result" in message:
+            if isinstance(message["result"], list):  # answers the probe
+                return Pong()
             return Acknowledged(_text(message.get("id")))
         if message.get("e") == _FAREWELL:
             return Farewell("the venue announced its shutdown")

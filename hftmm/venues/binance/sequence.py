@@ -33,7 +33,7 @@ def linear(applied: int, delta: BookDelta, *, joining: bool) -> Verdict:
        `U > lastUpdateId`, the snapshot is too old.
     5. Each further event's `pu` should equal the `u` before it; otherwise begin again at 2.
 
-    An event no newer than the book, as a second connection may repeat it, is skipped.
+    A repetition of the last event is skipped: it changes nothing.
     """
     if delta.prev_id == applied:  # 4 while joining, 5 afterwards
         return Verdict.APPLY
@@ -41,4 +41,4 @@ def linear(applied: int, delta: BookDelta, *, joining: bool) -> Verdict:
         if delta.final_id < applied:  # 3
             return Verdict.SKIP
         return Verdict.APPLY if delta.first_id <= applied else Verdict.REFETCH  # 4
-    return Verdict.SKIP if delta.final_id <= applied else Verdict.RESYNC  # 5
+    return Verdict.SKIP if delta.final_id == applied else Verdict.RESYNC  # 5
