@@ -209,6 +209,8 @@ def test_a_subscription_that_cannot_be_is_an_error_event(arg: dict[str, str], co
     ("frame", "code"),
     [
         (b"nonsense", "60012"),
+        (b"[" * 100_000, "60012"),
+        (b'{"op":"subscribe","args":[{"channel":"\\ud800"}]}', "60012"),
         (b"\xff", "60012"),
         (b'{"op":"dance","args":[]}', "60012"),
         (b'{"op":"subscribe","args":[7]}', "60012"),
@@ -621,6 +623,7 @@ def test_tickers_marks_and_funding_come_by_rest_too() -> None:
         ("market/books", 400, "50014"),
         ("market/books?instId=BTC-USDT&sz=401", 400, "51000"),
         ("market/books?instId=BTC-USDT&sz=x", 400, "51000"),
+        ("market/books?instId=BTC-USDT&sz=" + "9" * 5000, 400, "51000"),
         ("public/instruments", 400, "50014"),
         ("public/instruments?instType=FRUIT", 400, "51000"),
         ("public/instruments?instType=SPOT&instId=NO-SUCH", 200, "51001"),

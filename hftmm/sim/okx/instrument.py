@@ -12,8 +12,8 @@ import msgspec
 from hftmm.core.instrument import Kind, Side
 from hftmm.sim.market import Market
 from hftmm.sim.matching import Fill, Level, MatchingEngine
+from hftmm.venues.codec import MILLISECOND
 
-MILLISECOND = 1_000_000
 HOUR_MS = 3_600_000
 
 LevelRow: TypeAlias = tuple[str, str, str, str]

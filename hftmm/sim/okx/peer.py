@@ -9,11 +9,9 @@ import msgspec
 
 from hftmm.sim.market import Market
 from hftmm.sim.okx.instrument import Instrument, milliseconds
-from hftmm.sim.okx.rest import PublicRest
+from hftmm.sim.okx.rest import INSTRUMENT_TYPES, PublicRest
 from hftmm.sim.okx.topics import (
     BOOK_EVERY_NS,
-    MILLISECOND,
-    SECOND,
     TOP_EVERY_NS,
     Arg,
     Books,
@@ -24,6 +22,7 @@ from hftmm.sim.okx.topics import (
     encode,
 )
 from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
+from hftmm.venues.codec import MILLISECOND, SECOND
 
 PUBLIC_PATH = "/ws/v5/public"
 
@@ -33,7 +32,6 @@ _NEVER_NS = 10**18
 # Channels that exist, but not for a connection like this one.
 _FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
 _FOR_BUSINESS = ("candle", "mark-price-candle", "index-candle", "trades-all", "sprd-", "algo-")
-_INSTRUMENT_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"})
 _MARKET = ("trades", "bbo-tbt", "books", "books5", "tickers")
 """Channels of every instrument, in the order in which one event reaches them."""
 _DERIVED = ("mark-price", "funding-rate")
@@ -69,7 +67,7 @@ class _Connection:
         self.heard_ns = now_ns
 
 
-class _Refused(Exception):
+class _Unavailable(Exception):
     """A subscription the venue does not accept, with its error code."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -148,7 +146,7 @@ class OkxPeer:
             for arg in operation.args:
                 try:
                     self._subscription(connection, operation, arg, now_ns)
-                except _Refused as refused:
+                except _Unavailable as refused:
                     self._refuse(connection, operation.id, refused.code, refused.message)
 
     def closed(self, connection: int) -> None:
@@ -228,21 +226,21 @@ class OkxPeer:
         """Channel and subject, if this connection may have them."""
         channel, name = arg.get("channel", ""), arg.get("instId", "")
         if "uly" in arg:
-            raise _Refused("64000", "Subscription parameter uly is unavailable anymore.")
+            raise _Unavailable("64000", "Subscription parameter uly is unavailable anymore.")
         if channel.startswith(_FOR_BUSINESS):
-            raise _Refused("64001", "This channel has been migrated to the '/business' URL.")
+            raise _Unavailable("64001", "This channel has been migrated to the '/business' URL.")
         if channel == "status":
             return channel, ""
-        if channel == "instruments" and arg.get("instType") in _INSTRUMENT_TYPES:
+        if channel == "instruments" and arg.get("instType") in INSTRUMENT_TYPES:
             return channel, arg["instType"]
         instrument = self._instruments.get(name)
         if instrument is not None:
             if channel in _FOR_MEMBERS:
-                raise _Refused("60011", "Please log in")
+                raise _Unavailable("60011", "Please log in")
             if channel in _MARKET or (channel in _DERIVED and instrument.inst_type == "SWAP"):
                 return channel, name
         subject = f",instId:{name}" if name else ""
-        raise _Refused(
+        raise _Unavailable(
             "60018",
             f"Wrong URL or channel:{channel}{subject} doesn't exist. Please use the correct URL, "
             "channel and parameters referring to API document.",

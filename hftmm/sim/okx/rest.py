@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
@@ -12,8 +13,9 @@ from hftmm.sim.okx.topics import BOOK_DEPTH
 from hftmm.sim.peers import HttpAnswer, HttpQuery
 
 _PREFIX = "/api/v5/"
-_INSTRUMENT_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"})
-_CONTRACT_TYPES = _INSTRUMENT_TYPES - {"SPOT"}
+INSTRUMENT_TYPES = frozenset({"SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"})
+_CONTRACT_TYPES = INSTRUMENT_TYPES - {"SPOT"}
+_SIZE = re.compile(r"[0-9]{1,3}")
 _NOT_FOUND = {
     "code": 404,
     "data": {},
@@ -24,7 +26,7 @@ _NOT_FOUND = {
 }
 
 
-class Refused(Exception):
+class _Refused(Exception):
     """A call the venue answers with an error code."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -59,14 +61,14 @@ class PublicRest:
             return _answer(405, "50115", "Invalid request method.", [])
         try:
             return _answer(200, "0", "", call(dict(parse_qsl(query.query)), stamp))
-        except Refused as refused:
+        except _Refused as refused:
             return _answer(refused.status, refused.code, refused.message, [])
 
     def _definitions(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
-        return [found.definition() for found in self._found(asked, _INSTRUMENT_TYPES)]
+        return [found.definition() for found in self._found(asked, INSTRUMENT_TYPES)]
 
     def _tickers(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
-        return [found.ticker(stamp) for found in self._found(asked, _INSTRUMENT_TYPES)]
+        return [found.ticker(stamp) for found in self._found(asked, INSTRUMENT_TYPES)]
 
     def _ticker(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
         return [self._named(asked).ticker(stamp)]
@@ -79,14 +81,14 @@ class PublicRest:
         if asked.get("instId") != "ANY":
             swaps = [found for found in swaps if found is self._named(asked)]
             if not swaps:
-                raise Refused(400, "51000", "Parameter instId error")
+                raise _Refused(400, "51000", "Parameter instId error")
         return [found.funding_rate(stamp) for found in swaps]
 
     def _book(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
         instrument = self._named(asked)
         size = asked.get("sz", "1")
-        if not (size.isascii() and size.isdigit() and 1 <= int(size) <= BOOK_DEPTH):
-            raise Refused(400, "51000", "Parameter sz error")
+        if not (_SIZE.fullmatch(size) and 1 <= int(size) <= BOOK_DEPTH):
+            raise _Refused(400, "51000", "Parameter sz error")
         bids, asks = instrument.top(int(size))
         row: Row = {
             "asks": instrument.rows(asks),
@@ -101,7 +103,7 @@ class PublicRest:
         name = _required(asked, "instId")
         found = self._instruments.get(name)
         if found is None:
-            raise Refused(
+            raise _Refused(
                 200,
                 "51001",
                 "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
@@ -112,7 +114,7 @@ class PublicRest:
         """The instruments of `instType`, narrowed by `instId`, `instFamily` or `uly`."""
         type_ = _required(asked, "instType")
         if type_ not in allowed:
-            raise Refused(400, "51000", "Parameter instType error")
+            raise _Refused(400, "51000", "Parameter instType error")
         found = [one for one in self._instruments.values() if one.inst_type == type_]
         if asked.get("instId"):
             named = self._named(asked)
@@ -126,10 +128,10 @@ class PublicRest:
 def _required(asked: Mapping[str, str], name: str) -> str:
     value = asked.get(name, "")
     if not value:
-        raise Refused(400, "50014", f"Parameter {name} cannot be empty.")
+        raise _Refused(400, "50014", f"Parameter {name} cannot be empty.")
     return value
 
 
 def _answer(status: int, code: str, message: str, rows: Sequence[Row]) -> HttpAnswer:
     body = msgspec.json.encode({"code": code, "msg": message, "data": rows})
-    return HttpAnswer(status, body, {"Content-Type": "application/json"})
+    return HttpAnswer(status, body)

@@ -10,9 +10,7 @@ import msgspec
 
 from hftmm.sim.matching import Level
 from hftmm.sim.okx.instrument import Instrument, LevelRow, Row, TradeRow
-
-MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
+from hftmm.venues.codec import MILLISECOND, SECOND
 
 BOOK_DEPTH = 400
 BOOK_EVERY_NS = 100 * MILLISECOND
