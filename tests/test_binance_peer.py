@@ -678,6 +678,13 @@ def test_a_client_that_leaves_after_the_farewell_is_not_closed_again(venue: Venu
     assert venue.closes() == {}
 
 
+def test_a_connection_the_venue_closed_may_be_reported_closed_again(venue: Venue) -> None:
+    venue.open(1, "spot.stream", "/ws/btcusdt@depth@100ms")
+    venue.peer.restart(venue.now_ns)
+    venue.peer.closed(1)
+    assert venue.closes() == {1: 1006}
+
+
 def test_a_restart_cuts_everybody_and_numbers_anew(venue: Venue) -> None:
     venue.open(1, "spot.stream", "/ws/btcusdt@depth@100ms")
     venue.open(2, "linear.stream", "/public/ws/btcusdt@depth@100ms")
