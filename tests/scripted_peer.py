@@ -17,6 +17,7 @@ class ScriptedPeer:
         heard: connection and frame, in the order they came.
         every_advance: pushed anew each time time moves.
         gone: set once a connection has closed.
+        moved: set whenever time moves.
     """
 
     faces = ("rest", "stream")
@@ -31,6 +32,7 @@ class ScriptedPeer:
         self.connections: list[int] = []
         self.every_advance: list[Outgoing] = []
         self.gone = asyncio.Event()
+        self.moved = asyncio.Event()
         self.broken = False
 
     def say(self, connection: int, frame: bytes, feed: str = "") -> None:
@@ -68,6 +70,7 @@ class ScriptedPeer:
         if self.broken:
             raise RuntimeError("the peer is broken")
         self.outbox += self.every_advance
+        self.moved.set()
 
     def restart(self, now_ns: int) -> None:
         self.calls.append("restart")

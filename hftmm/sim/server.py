@@ -237,14 +237,16 @@ class PracticeVenues:
 
     async def _stop(self) -> None:
         self.driver.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.driver
         closing = [
             connection.close(1001, "practice venues end")
             for venue in self._venues.values()
             for connection in venue.connections.values()
         ]
         await asyncio.gather(*closing, *self._goodbyes)
+        await asyncio.wait([self.driver])
+        if not self.driver.cancelled():
+            # Whatever stopped it must not pass for a clean end.
+            self.driver.result()
 
     async def _answer(
         self, venue: _Venue, face: str, request: web.BaseRequest
