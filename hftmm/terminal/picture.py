@@ -61,6 +61,11 @@ class Picture:
         return self.shown.net if self.view.net else self.shown.nbbo
 
 
+def hue(venue: str) -> str:
+    """The role of a venue's colour; a name that is not one word has no hue of its own."""
+    return f"venue.{venue}" if venue.isidentifier() else "venue.other"
+
+
 def glyph(state: str) -> tuple[str, str]:
     """The sign of a venue's state and its role; an unknown state is drawn as a warning."""
     return GLYPHS.get(state, "?"), STATE_ROLES.get(state, "warning")

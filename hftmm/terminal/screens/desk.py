@@ -74,6 +74,7 @@ class DeskScreen(Screen[None]):
         self._newest_number: int | None = None
         self._newest_ns = now_ns()
         self._frozen_since: int | None = None
+        self._frozen_view = self.view
 
     def compose(self) -> ComposeResult:
         yield Header(id="header")
@@ -100,6 +101,9 @@ class DeskScreen(Screen[None]):
         self.call_after_refresh(self.pull)
         self.set_interval(1 / self._config.frames_per_s, self.pull)
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.pull)
+
     # The picture
 
     @property
@@ -116,7 +120,7 @@ class DeskScreen(Screen[None]):
             connected=self.desk.connected,
             failure=self.desk.failure,
             frozen_ns=None if self._frozen_since is None else now_ns - self._frozen_since,
-            view=self.view,
+            view=self.view if self._frozen_since is None else self._frozen_view,
             notes=self._notes,
         )
 
@@ -136,6 +140,11 @@ class DeskScreen(Screen[None]):
                 # The frame of the screen stays readable when what it holds no longer is.
                 widget.use(grey if isinstance(widget, Pane | NbboLine | RiskLine) else plain)
                 widget.paint(picture)
+
+    @property
+    def repainted(self) -> int:
+        """Lines the last picture repainted."""
+        return sum(widget.repainted for widget in self._painted())
 
     def _painted(self) -> Iterator[Pane | Header | NbboLine | RiskLine | KeyBar | Banner]:
         """Every line widget in sight, and the banner, which shows itself."""
@@ -275,6 +284,7 @@ class DeskScreen(Screen[None]):
     def action_freeze(self) -> None:
         """Holds the picture, or lets it go on."""
         self._frozen_since = self._now_ns() if self._frozen_since is None else None
+        self._frozen_view = self.view
         if self._frozen_since is None:
             self._shown = self.desk.snapshot() or self._shown
         self.pull()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import ArbitrageTotals, OpportunityRow
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture
+from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
@@ -80,8 +80,8 @@ def _crossing_line(one: OpportunityRow, columns: Sequence[Column]) -> Line:
     pays = one.net_bps > 0
     plain = "plain" if one.live else "dim"
     texts: dict[str, Span] = {
-        "buy": (fmt.plain(one.buy_venue), f"venue.{one.buy_venue}"),
-        "sell": (fmt.plain(one.sell_venue), f"venue.{one.sell_venue}"),
+        "buy": (fmt.plain(one.buy_venue), hue(one.buy_venue)),
+        "sell": (fmt.plain(one.sell_venue), hue(one.sell_venue)),
         "size": (fmt.size_cell(one.size or None, 7), plain),
         "gross": (fmt.bps(one.gross_bps), "dim"),
         "net": (fmt.bps(one.net_bps), ("bold good" if one.live else "good") if pays else "dim"),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import BestQuote
 from hftmm.terminal import format as fmt
+from hftmm.terminal.picture import hue
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 
 
@@ -66,15 +67,16 @@ class RuleRow(NamedTuple):
     away: int
 
 
-# Venue, sum and last column, from the roomiest to the barest.
+# Venue, sum, last and what the price has beside its digits, from the roomiest to the barest.
 _WIDTHS = (
-    (11, 16, 10),
-    (10, 13, 9),
-    (9, 12, 9),
-    (9, 10, 9),
-    (8, 9, 9),
-    (8, 9, 0),
-    (8, 0, 0),
+    (11, 16, 10, 4),
+    (10, 13, 9, 4),
+    (9, 12, 9, 4),
+    (9, 10, 9, 4),
+    (8, 9, 9, 4),
+    (8, 9, 0, 3),
+    (8, 8, 0, 3),
+    (8, 0, 0, 3),
 )
 _LONGEST_SUM = 26
 _NUMBER = 9
@@ -82,8 +84,8 @@ _NUMBER = 9
 
 def plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
     """The columns that fit into `width` cells: the last trade goes first, then the sums."""
-    price = price_digits + 4
-    for venue, total, last in _WIDTHS:
+    for venue, total, last, beside in _WIDTHS:
+        price = price_digits + beside
         used = 2 * (len(venues) * venue + total) + price + last
         if used <= width:
             grown = min(_LONGEST_SUM, total + (width - used) // 2) if total else 0
@@ -91,12 +93,12 @@ def plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
     for total, summed in ((_NUMBER, _NUMBER), (_NUMBER, 0)):
         if 2 * (total + summed) + price <= width:
             return Layout((), 0, price, summed, 0, total)
-    return Layout((), 0, min(price, width), 0, 0)
+    return Layout((), 0, price, 0, 0)
 
 
 def names(layout: Layout) -> Line:
     """The names above the columns."""
-    right = [(name.rjust(layout.venue), f"venue.{name}") for name in map(_short, layout.venues)]
+    right = [(_short(venue).rjust(layout.venue), hue(venue)) for venue in layout.venues]
     total = [("size".rjust(layout.total), "dim")] if layout.total else []
     return (
         ("Σ".rjust(layout.sum - 3).ljust(layout.sum) if layout.sum else "", "dim"),
@@ -105,8 +107,8 @@ def names(layout: Layout) -> Line:
         ("price".rjust(layout.price - 2).ljust(layout.price), "dim"),
         *right,
         *total,
-        ("Σ".rjust(_NUMBER - 3).ljust(layout.sum) if layout.sum else "", "dim"),
-        ("last".rjust(layout.last), "dim"),
+        ("Σ".rjust(min(_NUMBER, layout.sum) - 3).ljust(layout.sum) if layout.sum else "", "dim"),
+        ("last".rjust(layout.last) if layout.last else "", "dim"),
     )
 
 
@@ -134,7 +136,7 @@ def _sizes(sizes: tuple[float | None, ...], layout: Layout, on: str) -> list[Spa
     if layout.venues:
         width = layout.venue
         return [
-            (fmt.size_cell(size, width), f"live venue.{venue}{on}")
+            (fmt.size_cell(size, width), f"live {hue(venue)}{on}")
             for venue, size in zip(layout.venues, sizes, strict=True)
         ]
     if not layout.total:
@@ -175,7 +177,7 @@ def _ask_sum(row: LevelRow, layout: Layout, on: str) -> tuple[Span, ...]:
     width = layout.sum
     if not width:
         return ()
-    text = fmt.size_cell(row.ask_sum, _NUMBER).ljust(width)
+    text = fmt.size_cell(row.ask_sum, min(_NUMBER, width)).ljust(width)
     if row.crossing:
         return ((text, f"plain{on}"),)
     full = round(row.ask_bar * width)
@@ -186,7 +188,7 @@ def _last(row: LevelRow, layout: Layout, on: str) -> Span:
     if row.last is None or not layout.last:
         return " " * layout.last, f"plain{on}"
     size, venue, faded = row.last
-    role = ("bold bright", f"venue.{venue}", "dim")[faded]
+    role = ("bold bright", hue(venue), "dim")[faded]
     return fmt.size_cell(size, layout.last), f"{role}{on}"
 
 

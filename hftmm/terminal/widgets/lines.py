@@ -13,8 +13,8 @@ from typing import TypeAlias
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.filter import ANSIToTruecolor
-from textual.geometry import Region
+from textual.filter import ANSIToTruecolor, LineFilter
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -54,6 +54,8 @@ class LineWidget(Widget):
         self._strips: list[Strip | None] = []
         # Of each line that brightened: until when, and which spans.
         self._bright: dict[int, tuple[int, frozenset[int]]] = {}
+        self._extent = Size()
+        self._filters: list[LineFilter] = []
 
     def draw(self, row: Hashable) -> Line:
         """The line of a row, at most as wide as the content; called only when the row is new."""
@@ -164,51 +166,70 @@ class LineWidget(Widget):
     def render_line(self, y: int) -> Strip:
         """The strip of a line, made once."""
         if y >= len(self._lines):
-            return Strip.blank(self.size.width, self.ink.style(f"plain on {self.GROUND}"))
+            return Strip.blank(self._extent.width, self.ink.style(f"plain on {self.GROUND}"))
         strip = self._strips[y]
         if strip is None:
-            strip = self._strips[y] = self.strip(self._segments(y), self.size.width)
+            strip = self._strips[y] = self.strip(*self._segments(y))
         return strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        # Both cost a walk up the tree, too much to be asked for every line.
+        self._extent = self.size
+        self._filters = [
+            line_filter
+            for line_filter in self.app.get_line_filters()
+            # Every colour of a theme is a true colour already.
+            if not isinstance(line_filter, ANSIToTruecolor)
+        ]
         strips = [self.render_line(y) for y in crop.line_range]
-        if crop.x == 0 and crop.width == self.size.width:
+        if crop.x == 0 and crop.width == self._extent.width:
             return strips
         return [strip.crop(crop.x, crop.right) for strip in strips]
 
-    def strip(self, segments: list[Segment], width: int) -> Strip:
-        """Segments as a strip of exactly `width` cells, in the colours this terminal has."""
+    def strip(self, segments: list[Segment], cells: int) -> Strip:
+        """Segments of `cells` cells as a strip as wide as the widget, in the terminal's colours."""
+        width = self._extent.width
         base = self.ink.style(f"plain on {self.GROUND}")
-        strip = Strip(segments).adjust_cell_length(width, base)
-        for line_filter in self.app.get_line_filters():
-            # Every colour of a theme is a true colour already: only the others have work to do.
-            if not isinstance(line_filter, ANSIToTruecolor):
-                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        if cells < width:
+            segments.append(Segment(" " * (width - cells), base))
+        strip = Strip(segments, max(cells, width))
+        if cells > width:
+            strip = strip.crop(0, width)
+        for line_filter in self._filters:
+            strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
 
-    def _segments(self, y: int) -> list[Segment]:
+    def _segments(self, y: int) -> tuple[list[Segment], int]:
+        """The segments of a line, and the cells they take."""
         line = self._lines[y]
         bright = self._bright.get(y)
-        ink = self.ink
+        style = self.ink.style
         if bright is None:
-            return joined([(text, ink.style(role)) for text, role in line])
+            return joined([(text, style(role)) for text, role in line])
+        brightened = self.ink.brightened
         spans = bright[1]
         return joined(
             [
-                (text, ink.brightened(role) if i in spans else ink.style(role))
+                (text, brightened(role) if i in spans else style(role))
                 for i, (text, role) in enumerate(line)
             ]
         )
 
 
-def joined(spans: list[tuple[str, Style]]) -> list[Segment]:
-    """Segments of the spans, blanks joined to what stands before them on the same ground."""
+def joined(spans: list[tuple[str, Style]]) -> tuple[list[Segment], int]:
+    """Segments of the spans, blanks joined to what stands before them on the same ground.
+
+    Returns:
+        The segments, and the cells they take.
+    """
     segments: list[Segment] = []
+    cells = 0
     texts: list[str] = []
     current: Style | None = None
     for text, style in spans:
         if not text:
             continue
+        cells += len(text) if text.isascii() else cell_len(text)
         if current is not None and (
             style is current or (text.isspace() and style.bgcolor == current.bgcolor)
         ):
@@ -220,7 +241,7 @@ def joined(spans: list[tuple[str, Style]]) -> list[Segment]:
         current = style
     if texts:
         segments.append(Segment("".join(texts), current))
-    return segments
+    return segments, cells
 
 
 def pad(line: list[Span], width: int, role: str = "plain") -> Line:

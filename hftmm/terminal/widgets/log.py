@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hftmm.config import VENUES
 from hftmm.desk.snapshot import LogRow
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture
+from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.lines import Line
 from hftmm.terminal.widgets.pane import Pane
 
@@ -95,4 +95,4 @@ def _head_width(width: int) -> int:
 
 def _hue(source: str) -> str:
     venue = source.partition(".")[0].partition(" ")[0]
-    return f"venue.{venue}" if venue in VENUES else "dim"
+    return hue(venue) if venue in VENUES else "dim"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import BestQuote, VenueQuote
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture, glyph
+from hftmm.terminal.picture import Picture, glyph, hue
 from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
@@ -109,7 +109,7 @@ class NbboPane(Pane):
                 width = max(0, self.room[0] - len(fmt.plain(venue)) - 2)
                 return (
                     (f"{sign} ", role),
-                    (fmt.plain(venue), f"venue.{venue}"),
+                    (fmt.plain(venue), hue(venue)),
                     (fmt.fit(text, width), role),
                 )
             case _:
@@ -139,7 +139,6 @@ def _venue_line(row: _Venue) -> Line:
     quote, decimals, columns = row
     sign, role = glyph(quote.state)
     live = quote.state == "live"
-    hue = f"venue.{quote.venue}"
     aged = "dim" if live else role
     cells: tuple[Span, ...] = (
         (fmt.size_cell(quote.bid_size, 8), "live plain" if live else "dim"),
@@ -154,7 +153,7 @@ def _venue_line(row: _Venue) -> Line:
     name = fmt.fit(fmt.plain(quote.venue), _LABEL - 2)
     return (
         (f"{sign} ", role),
-        (name, hue),
+        (name, hue(quote.venue)),
         *(cell(text, column, one) for (text, one), column in zip(cells, columns[1:], strict=False)),
     )
 
@@ -173,11 +172,7 @@ def _best_line(row: _Best, width: int) -> Line:
     line += [
         cell(text, column, role) for (text, role), column in zip(cells, columns[1:], strict=False)
     ]
-    for span in best_tail(best):
-        if width_of(line) + len(span[0]) > width:
-            break
-        line.append(span)
-    return tuple(line)
+    return (*line, *best_tail(best, width - width_of(line)))
 
 
 def _funding_line(row: _Funding, width: int) -> Line:
@@ -187,7 +182,7 @@ def _funding_line(row: _Funding, width: int) -> Line:
         for venue, mark, rate in row.venues:
             shown = fmt.price(mark, row.decimals) if marks else ""
             line += [
-                (f"  {fmt.plain(venue)} ", f"venue.{venue}"),
+                (f"  {fmt.plain(venue)} ", hue(venue)),
                 (f"{shown} ".lstrip(), "dim"),
                 (fmt.bps(rate, 2) or "-", "plain"),
             ]
@@ -197,20 +192,45 @@ def _funding_line(row: _Funding, width: int) -> Line:
     return ()
 
 
-def best_tail(best: BestQuote) -> list[Span]:
-    """What stands behind a best quote: its state if it is not normal, spread, venues."""
-    tail: list[Span] = []
+def best_tail(best: BestQuote, width: int) -> list[Span]:
+    """What stands behind a best quote: its state if it is not normal, spread, venues.
+
+    The fullest of several ways to write it that fits into `width` cells.
+    """
     word = _WORDS.get(best.state)
-    if word:
-        tail.append((f"  {word}", "bold warning"))
+    state: list[Span] = [(f"  {word}", "bold warning")] if word else []
+    spread: list[Span] = []
     if best.spread_bps is not None:
-        tail.append((f"  {best.spread_bps:.2f} bps", "plain"))
-    for venues, before in ((best.bid_venues, "  "), (best.ask_venues, " / ")):
-        gap = before
-        for venue in venues:
-            tail.extend(((gap, "dim"), (fmt.plain(venue), f"venue.{venue}")))
-            gap = "+"
-    return tail
+        spread = [(f"  {best.spread_bps:.2f} bps", "plain")]
+    ways = (
+        [*state, *spread, *_all(best)],
+        [*state, *spread, *_first(best, 16)],
+        [*state, *_first(best, 3)],
+        [*state, *spread],
+        state,
+    )
+    return next((way for way in ways if width_of(way) <= width), [])
+
+
+def _all(best: BestQuote) -> list[Span]:
+    """Every venue at the best prices: binance+okx / bybit."""
+    spans: list[Span] = []
+    for venues, gap in ((best.bid_venues, "  "), (best.ask_venues, " / ")):
+        for i, venue in enumerate(venues):
+            spans += [("+" if i else gap, "dim"), (fmt.plain(venue), hue(venue))]
+    return spans
+
+
+def _first(best: BestQuote, letters: int) -> list[Span]:
+    """The largest venue at each best price and how many others: bin+1 / byb."""
+    spans: list[Span] = []
+    for venues, gap in ((best.bid_venues, "  "), (best.ask_venues, " / ")):
+        if venues:
+            name = fmt.plain(venues[0])[:letters]
+            spans += [(gap, "dim"), (name, hue(venues[0]))]
+        if len(venues) > 1:
+            spans.append((f"+{len(venues) - 1}", "dim"))
+    return spans
 
 
 class NbboLine(LineWidget):
@@ -223,14 +243,14 @@ class NbboLine(LineWidget):
         snapshot = picture.shown
         best = picture.best()
         if snapshot is None or best is None:
-            self.show([(("nbbo", False), None, 0)], picture.now_ns)
+            self.show([()], picture.now_ns)
             return
-        label = ("after fees", True) if picture.view.net else ("nbbo", False)
-        self.show([(label, best, snapshot.ladder.decimals)], picture.now_ns)
+        label = "after fees" if picture.view.net else "nbbo"
+        self.show([(label, best, snapshot.ladder.decimals, self.size.width)], picture.now_ns)
 
     def draw(self, row: Hashable) -> Line:
         match row:
-            case ((str(label), _), BestQuote() as best, int(decimals)):
+            case (str(label), BestQuote() as best, int(decimals), int(width)):
                 spans: list[Span] = [
                     (f" {label} ", "dim"),
                     (f"{fmt.size(best.bid_size)} ", "plain"),
@@ -238,8 +258,8 @@ class NbboLine(LineWidget):
                     (" │ ", "dim"),
                     (fmt.price(best.ask, decimals) or "-", "live bold ask"),
                     (f" {fmt.size(best.ask_size)}", "plain"),
-                    *best_tail(best),
                 ]
+                spans += best_tail(best, width - width_of(spans))
             case _:
                 spans = [(" nbbo", "dim")]
         return tuple((text, f"{role} on raised") for text, role in spans)

@@ -122,7 +122,7 @@ class Pane(LineWidget, can_focus=True):
             self._border = self._frame()
         if y == 0:
             return self._border[0]
-        if y >= self.size.height - 1:
+        if y >= self._extent.height - 1:
             return self._border[1]
         row = y - 1
         if row < len(self._strips) and (strip := self._strips[row]) is not None:
@@ -130,11 +130,14 @@ class Pane(LineWidget, can_focus=True):
         return self._content(row)
 
     def _content(self, row: int) -> Strip:
-        edge = self.ink.style(self._edge)
-        width = self.size.width
-        segments = self._segments(row) if row < len(self._lines) else []
-        inner = self.strip(segments, max(0, width - 4))
-        strip = self.strip([Segment("│ ", edge), *inner, Segment(" │", edge)], width)
+        ink = self.ink
+        edge = ink.style(self._edge)
+        room = max(0, self._extent.width - 4)
+        segments, cells = self._segments(row) if row < len(self._lines) else ([], 0)
+        if cells > room:
+            segments, cells = list(Strip(segments, cells).crop(0, room)), room
+        fill = Segment(" " * (room - cells), ink.style("plain"))
+        strip = self.strip([Segment("│ ", edge), *segments, fill, Segment(" │", edge)], room + 4)
         if row < len(self._strips):
             self._strips[row] = strip
         return strip
@@ -145,7 +148,7 @@ class Pane(LineWidget, can_focus=True):
 
     def _frame(self) -> tuple[Strip, Strip]:
         edge = self._edge
-        width = self.size.width
+        width = self._extent.width
         title: list[Span] = [("┌─", edge), (f" {self.TITLE} ", "bold accent")]
         label = self._label
         room = width - width_of(title) - 2
@@ -155,8 +158,8 @@ class Pane(LineWidget, can_focus=True):
         fill = max(0, room - width_of(tail))
         top = [*title, ("─" * fill, edge), *tail, ("─┐", edge)]
         bottom = [("└" + "─" * max(0, width - 2) + "┘", edge)]
-        ink = self.ink
+        style = self.ink.style
         return (
-            self.strip(joined([(text, ink.style(role)) for text, role in top]), width),
-            self.strip(joined([(text, ink.style(role)) for text, role in bottom]), width),
+            self.strip(*joined([(text, style(role)) for text, role in top])),
+            self.strip(*joined([(text, style(role)) for text, role in bottom])),
         )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import RiskRow, RiskTotals
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture, glyph
+from hftmm.terminal.picture import Picture, glyph, hue
 from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
@@ -140,7 +140,7 @@ def _venue_line(row: RiskRow, columns: Sequence[Column]) -> Line:
         match column.name:
             case "venue":
                 name = fmt.fit(fmt.plain(row.venue), _LABEL - 2)
-                spans += [(f"{sign} ", role), (name, f"venue.{row.venue}")]
+                spans += [(f"{sign} ", role), (name, hue(row.venue))]
             case "of limit":
                 spans += _bar_cell(held, column)
             case "of loss":
@@ -220,7 +220,7 @@ class RiskLine(LineWidget):
                     sign, role = glyph(venue.state)
                     spans += [
                         (f"{sign} ", role),
-                        (f"{fmt.plain(venue.venue)}  ", f"venue.{venue.venue}"),
+                        (f"{fmt.plain(venue.venue)}  ", hue(venue.venue)),
                     ]
                 held = _part(totals.position, totals.position_limit)
                 position = f"{totals.position:+.4f}" if totals.position else "0.0000"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import TapeRow
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture
+from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line
 from hftmm.terminal.widgets.pane import Pane
@@ -60,7 +60,7 @@ class TapePane(Pane):
                 sign = "▲" if buys else "▼"
                 cells = (
                     (fmt.clock_ms(trade.ns), "dim"),
-                    (fmt.plain(trade.venue), f"venue.{trade.venue}"),
+                    (fmt.plain(trade.venue), hue(trade.venue)),
                     (f"{sign} {fmt.price(trade.price, decimals)}", role),
                     (fmt.size_cell(trade.size, 9), "bold bright" if trade.large else "plain"),
                 )
