@@ -1,0 +1,63 @@
+# make run    the terminal on practice venues
+# make test   everything that must hold, the same that runs in CI
+# make venv   what both use: .venv with hftmm in it, book kernels compiled
+# make clean  takes away what these made
+#
+# Another interpreter: make PYTHON=python3.12 venv. Options of hftmm: make run ARGS="--seed 11".
+
+SHELL := /bin/sh
+
+# numba supports Python up to 3.13, and a new machine's python3 may be newer than that.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+COMPILED := .venv/.compiled
+KERNELS := hftmm/book/kernels.py
+
+.PHONY: venv run test clean
+
+venv: $(COMPILED)
+
+run: venv
+	@$(BIN)/hftmm $(ARGS)
+
+test: venv
+	@echo "== lint"
+	@$(BIN)/ruff check
+	@echo "== format"
+	@$(BIN)/ruff format --check
+	@echo "== types"
+	@$(BIN)/mypy
+	@echo "== layers"
+	@$(BIN)/lint-imports
+	@echo "== tests, with branch coverage"
+	@$(BIN)/python -m pytest --cov
+
+clean:
+	rm -rf .venv build dist .coverage .coverage.* htmlcov snapshot_report.html \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find hftmm tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { \
+		echo "hftmm needs Python 3.11, 3.12 or 3.13; found none. Name one: make PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "hftmm needs Python 3.11, 3.12 or 3.13; $(PYTHON) is none of them." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make environments: install its venv package" \
+			"(Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "== environment: .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "== installing hftmm and its tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# numba keys its cache by the source file, so a changed kernel is compiled again.
+$(COMPILED): $(INSTALLED) $(KERNELS)
+	@echo "== compiling the book kernels, once"
+	@$(BIN)/python -m hftmm.book.kernels
+	@touch $@
