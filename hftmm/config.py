@@ -70,8 +70,12 @@ class VenueConfig:
     """A book without a frame for longer, by our clock, is stale."""
     max_lag_ms: Annotated[int, _AGE_MS] = 1_500
     """A book whose venue stamp is older than this when its frame arrives is stale."""
+    probe_after_ms: Annotated[int, _AGE_MS] = 500
+    """A connection silent for longer is asked for a sign of life."""
+    probe_within_ms: Annotated[int, _AGE_MS] = 1_000
+    """One that gives none within this is dead and replaced."""
     resubscribe_after_ms: Annotated[int, _AGE_MS] = 10_000
-    """A feed silent for longer is subscribed anew, then its connection is replaced."""
+    """A depth stream silent for longer on a living connection is subscribed anew."""
     # Depths that both Binance spot and USD-M serve.
     book_depth: Annotated[int, OneOf((100, 500, 1_000))] = 1_000
     """Levels a side asked for where the snapshot comes by REST (Binance)."""

@@ -214,6 +214,33 @@ class OrderBook:
         """Levels of a side."""
         return int(self.ints[side, LEVELS] + self.ints[side, FAR])
 
+    def near_edge(self, levels: int) -> bool:
+        """The known depth of a side is nearly used up: fewer levels than this are left of it."""
+        if self.bid_floor is not None:
+            ticks, _ = self.levels(BIDS)
+            if np.count_nonzero(ticks >= self.bid_floor) < levels:
+                return True
+        if self.ask_ceiling is not None:
+            ticks, _ = self.levels(ASKS)
+            return bool(np.count_nonzero(ticks <= self.ask_ceiling) < levels)
+        return False
+
+    def depth(self, side: SideIndex, levels: int) -> list[tuple[float, float]]:
+        """(price, size) of the best levels as best known, the newer of book and top first."""
+        ticks, sizes = self.levels(side, levels + 1)
+        prices = (ticks / self._scale).tolist()
+        known = list(zip(prices, sizes.tolist(), strict=True))
+        if self.top is not None:
+            if side == BIDS:
+                first = (self.bid, self.bid_size)
+                known = [level for level in known if level[0] < self.bid]
+            else:
+                first = (self.ask, self.ask_size)
+                known = [level for level in known if level[0] > self.ask]
+            if first[1] > 0.0:
+                known.insert(0, first)
+        return known[:levels]
+
     def walk(self, taker: Side, quantity: float) -> Taken:
         """What taking `quantity` base coins would get now: a buy walks the asks.
 

@@ -27,8 +27,10 @@ class BookSync:
         live: the book follows the stream.
         wanting: a snapshot must be got: by a request where `by_rest`, else by subscribing anew.
         seeded: False if the book began with a delta for want of any snapshot (recordings).
+        careful: every message is shown to the rule, none applied past it (checksums are verified).
         snapshots, deltas, skipped, gaps, crossed, resyncs: counts since the start; a resync is a
-            book that was lost for any cause and came back.
+            book that was lost for any cause and came back. `deltas` are those applied here.
+        verified, mismatched: checksums.
     """
 
     __slots__ = (
@@ -38,15 +40,18 @@ class BookSync:
         "_sequence",
         "book",
         "by_rest",
+        "careful",
         "crossed",
         "deltas",
         "gaps",
         "live",
+        "mismatched",
         "refreshing",
         "resyncs",
         "seeded",
         "skipped",
         "snapshots",
+        "verified",
         "wanting",
     )
 
@@ -57,6 +62,8 @@ class BookSync:
         self.wanting = True
         self.refreshing = False
         self.seeded = True
+        self.careful = False
+        self.verified = self.mismatched = 0
         self.snapshots = self.deltas = self.skipped = 0
         self.gaps = self.crossed = self.resyncs = 0
         self._sequence = sequence
@@ -196,7 +203,7 @@ class BookSync:
 
     def _note(self, final_id: int) -> None:
         self._last = final_id
-        self.book.ints[0, APPLIED] = NEVER if self.refreshing else final_id
+        self.book.ints[0, APPLIED] = NEVER if self.refreshing or self.careful else final_id
 
     def _reject_crossed(self, flags: int) -> int:
         return self.reject_crossed() if flags & CROSSED else flags

@@ -46,6 +46,8 @@ class Listing:
         multiplier: base coins in one unit of the venue's size (OKX: ctVal x ctMult).
         status: the venue's own word for the trading state; `live` if it trades normally.
         inferred: True if no definition was seen and the grid was read off the prices.
+        grid: decimal places of prices seen off the tick: orders that stood before a venue made its
+            tick coarser keep their price. 0 if none were seen.
         venue_code: numeric instrument id where orders need one (OKX instIdCode).
     """
 
@@ -64,11 +66,12 @@ class Listing:
     status: str = "live"
     inferred: bool = False
     venue_code: int | None = None
+    grid: int = 0
     decimals: int = field(init=False)
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decimals", decimal_places(self.tick))
+        object.__setattr__(self, "decimals", max(self.grid, decimal_places(self.tick)))
         object.__setattr__(self, "key", f"{self.venue} {self.symbol}")
 
     def price(self, x: float | Decimal, side: Side) -> Decimal:

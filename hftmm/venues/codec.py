@@ -123,16 +123,17 @@ class StreamRules:
         ping: text frame of the application-level heartbeat; b"" if the venue uses WebSocket pings.
         ping_after_ns: send it after this long (OKX: without any frame; Bybit: since the last).
         ping_when_idle: True if any inbound frame restarts the timer.
-        pong_within_ns: no frame at all for this long after a ping means the connection is dead.
+        probe: frame that the venue must answer, to tell a quiet connection from a dead one; b"" if
+            `ping` is it.
         lifetime_ns: replace the connection after this long; 0 if the venue sets no limit.
         topics_per_request: largest subscribe request.
         requests_per_second: control messages per connection.
     """
 
     ping: bytes = b""
+    probe: bytes = b""
     ping_after_ns: int = 20 * SECOND
     ping_when_idle: bool = False
-    pong_within_ns: int = 10 * SECOND
     lifetime_ns: int = 0
     topics_per_request: int = 50
     requests_per_second: int = 5
@@ -221,6 +222,12 @@ class VenueCodec(Protocol):
 
     def decode_book(self, listing: Listing, body: bytes, received_ns: int) -> BookDelta:
         """A REST snapshot."""
+        ...
+
+    def recognise(self, route: str, url: str) -> Request | None:
+        """What a recorded REST answer was asked for: `instruments`, or `book` with the venue
+        symbol as `listing`; None if it is neither.
+        """
         ...
 
     def sequence(self, applied: int, delta: BookDelta, joining: bool) -> Verdict:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -226,6 +227,14 @@ class BinanceCodec:
         book = wire.decode(wire.decode_snapshot, body)
         limit, _ = self._depth(listing)
         return levels.snapshot(listing, book, limit, received_ns)
+
+    def recognise(self, route: str, url: str) -> Request | None:
+        path, _, query = url.partition("?")
+        if path.endswith("/exchangeInfo"):
+            return Request(route, url, "instruments", 0)
+        if path.endswith("/depth"):
+            return Request(route, url, "book", 0, parse_qs(query).get("symbol", [""])[0])
+        return None
 
     def sequence(self, applied: int, delta: BookDelta, joining: bool) -> Verdict:
         if delta.snapshot:

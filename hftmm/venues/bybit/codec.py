@@ -321,6 +321,11 @@ class BybitCodec:
         except _UNREADABLE as error:
             raise MalformedFrame("bad book answer", str(error)) from error
 
+    def recognise(self, route: str, url: str) -> Request | None:
+        """Only definitions: the ids of a REST book are those of another stream, see above."""
+        _, found, path = url.partition("/v5/market/instruments-info")
+        return _instruments_request(path.removeprefix("?")) if found else None
+
     def sequence(self, applied: int, delta: BookDelta, joining: bool) -> Verdict:
         """Bybit, "Orderbook": process snapshot and delta, with consecutive ids (see `__init__`)."""
         if delta.snapshot:  # may come at any time and is always the newest

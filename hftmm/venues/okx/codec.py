@@ -256,6 +256,11 @@ class OkxCodec:
             raise MalformedFrame("wrong shape", "no book in the answer")
         return books[0]
 
+    def recognise(self, route: str, url: str) -> Request | None:
+        if "/api/v5/public/instruments" in url:
+            return Request(route, url, "instruments", 0)
+        return None
+
     def sequence(self, applied: int, delta: BookDelta, joining: bool) -> Verdict:
         """OKX, "Sequence ID". Ids jump, so only equality with the last one means anything.
 

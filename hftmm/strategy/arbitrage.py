@@ -1,0 +1,241 @@
+"""Finds prices at which one venue sells for less than another buys."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from hftmm.book.consolidated import ConsolidatedBook, Member
+from hftmm.book.order_book import ASKS, BIDS
+from hftmm.config import ArbitrageConfig
+from hftmm.core.fees import BPS
+
+LEVELS: Final = 32
+"""Levels of each book considered; a crossing deeper than that is a broken book."""
+_MILLISECOND: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Opportunity:
+    """One crossing of two venues, from its first moment to its last.
+
+    Attributes:
+        size: base coins, the most profitable size after fees now, on both venues' lots; at the
+            touch, if no size is profitable.
+        gross_bps, net_bps: edge at that size, before and after both taker fees.
+        profit: quote, after fees, at that size; negative if none is profitable.
+        best_net_bps, best_profit: the best it ever was.
+        reason: why it is not worth taking, with the number; "" if it is.
+    """
+
+    market: str
+    buy: str
+    sell: str
+    size: float
+    gross_bps: float
+    net_bps: float
+    profit: float
+    buy_age_ms: float
+    sell_age_ms: float
+    first_ns: int
+    last_ns: int
+    reason: str
+    best_net_bps: float = field(init=False)
+    best_profit: float = field(init=False)
+    counted: bool = False
+
+    def __post_init__(self) -> None:
+        self.best_net_bps = self.net_bps
+        self.best_profit = max(0.0, self.profit)
+
+    @property
+    def lasted_ms(self) -> float:
+        return (self.last_ns - self.first_ns) / _MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What buying at one venue and selling at another would bring.
+
+    Attributes:
+        size: base coins. cost: quote paid with fees. proceeds: quote received after fees.
+        gross: quote, the same trade without fees.
+    """
+
+    size: float
+    cost: float
+    proceeds: float
+    gross: float
+
+    @property
+    def profit(self) -> float:
+        return self.proceeds - self.cost
+
+
+def walk(
+    asks: list[tuple[float, float]],
+    bids: list[tuple[float, float]],
+    buy_cost: float,
+    sell_yield: float,
+    most: float,
+) -> Edge:
+    """Buys down `asks` and sells down `bids` as long as the next coin pays after fees.
+
+    Args:
+        asks, bids: (price, size) best first.
+        buy_cost, sell_yield: 1 + and 1 - taker fee.
+        most: base coins at most.
+
+    Complexity:
+        O(levels walked).
+    """
+    size = cost = proceeds = gross = 0.0
+    i = j = 0
+    ask_left = asks[0][1] if asks else 0.0
+    bid_left = bids[0][1] if bids else 0.0
+    while i < len(asks) and j < len(bids) and size < most:
+        ask, bid = asks[i][0], bids[j][0]
+        if bid * sell_yield <= ask * buy_cost:
+            break
+        part = min(ask_left, bid_left, most - size)
+        size += part
+        cost += part * ask * buy_cost
+        proceeds += part * bid * sell_yield
+        gross += part * (bid - ask)
+        ask_left -= part
+        bid_left -= part
+        if ask_left <= 0.0:
+            i += 1
+            ask_left = asks[i][1] if i < len(asks) else 0.0
+        if bid_left <= 0.0:
+            j += 1
+            bid_left = bids[j][1] if j < len(bids) else 0.0
+    return Edge(size, cost, proceeds, gross)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the detector saw since it began.
+
+    Attributes:
+        seen: opportunities that were worth taking at some moment, each counted once.
+        gross_only: crossings that were not, at no moment.
+        best_net_bps: of the former; None if there was none.
+        expected: quote, sum of their best profits; of those still open as far as they came.
+    """
+
+    seen: int = 0
+    gross_only: int = 0
+    best_net_bps: float | None = None
+    expected: float = 0.0
+
+
+class ArbitrageDetector:
+    """Watches one market for crossings between its venues, over all ordered pairs.
+
+    Attributes:
+        live: crossings open now. past: those that closed, newest first.
+    """
+
+    __slots__ = ("_config", "book", "live", "past", "totals")
+
+    def __init__(self, book: ConsolidatedBook, config: ArbitrageConfig) -> None:
+        self.book = book
+        self.live: dict[tuple[str, str], Opportunity] = {}
+        self.past: deque[Opportunity] = deque(maxlen=config.keep)
+        self.totals = Totals()
+        self._config = config
+
+    def check(self, now_ns: int) -> None:
+        """Looks again, after any touch moved; nothing is crossed while the NBBO is not."""
+        book = self.book
+        if book.best_bid <= book.best_ask and not self.live:
+            return
+        open_pairs = set()
+        for buy in book.eligible:
+            if buy.book.ask_size <= 0.0:
+                continue
+            for sell in book.eligible:
+                if sell is not buy and sell.book.bid > buy.book.ask and sell.book.bid_size > 0.0:
+                    open_pairs.add((buy.venue, sell.venue))
+                    self._note(self._price(buy, sell, now_ns))
+        for pair in self.live.keys() - open_pairs:
+            gone = self.live.pop(pair)
+            gone.last_ns = now_ns
+            if not gone.counted:
+                self.totals.gross_only += 1
+            self.past.appendleft(gone)
+
+    def _note(self, now: Opportunity) -> None:
+        known = self.live.setdefault((now.buy, now.sell), now)
+        before = known.best_profit if known.counted else 0.0
+        if known is not now:
+            now.first_ns = known.first_ns
+            now.best_net_bps = max(known.best_net_bps, now.net_bps)
+            now.best_profit = max(known.best_profit, now.profit)
+            now.counted = known.counted
+            self.live[now.buy, now.sell] = now
+        totals = self.totals
+        if not now.reason and not now.counted:
+            now.counted = True
+            totals.seen += 1
+        if now.counted:
+            totals.expected += now.best_profit - before
+            if totals.best_net_bps is None or now.best_net_bps > totals.best_net_bps:
+                totals.best_net_bps = now.best_net_bps
+
+    def _price(self, buy: Member, sell: Member, now_ns: int) -> Opportunity:
+        config = self._config
+        asks = buy.book.depth(ASKS, LEVELS)
+        bids = sell.book.depth(BIDS, LEVELS)
+        edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, config.max_quantity)
+        size = edge.size
+        if size > 0.0:
+            # Both venues' lots; what the venues' lots cut off is taken out of the price as well.
+            size = float(sell.book.listing.size(buy.book.listing.size(size)))
+            if 0.0 < size < edge.size:
+                edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, size)
+        if size > 0.0:
+            paid = edge.cost / buy.buy_cost
+            gross_bps, net_bps = edge.gross / paid * BPS, edge.profit / paid * BPS
+            profit = edge.profit
+        else:
+            ask, bid = buy.book.ask, sell.book.bid
+            size = min(buy.book.ask_size, sell.book.bid_size, config.max_quantity)
+            gross_bps = (bid - ask) / ask * BPS
+            profit = (bid * sell.sell_yield - ask * buy.buy_cost) * size
+            net_bps = profit / (size * ask) * BPS
+        ages = [(now_ns - member.book.received_ns) / _MILLISECOND for member in (buy, sell)]
+        return Opportunity(
+            self.book.symbol,
+            buy.venue,
+            sell.venue,
+            size,
+            gross_bps,
+            net_bps,
+            profit,
+            ages[0],
+            ages[1],
+            now_ns,
+            now_ns,
+            self._reason(buy, sell, size, net_bps, ages),
+        )
+
+    def _reason(
+        self, buy: Member, sell: Member, size: float, net_bps: float, ages: list[float]
+    ) -> str:
+        config = self._config
+        if net_bps < config.min_profit_bps:
+            return f"net {net_bps:.1f} < {config.min_profit_bps:g} bps"
+        for member, age in zip((buy, sell), ages, strict=True):
+            if age > config.max_age_ms:
+                return f"{member.venue} {age:.0f} ms old > {config.max_age_ms}"
+        for member, price in ((buy, buy.book.ask), (sell, sell.book.bid)):
+            listing = member.book.listing
+            least = max(config.min_quantity, float(listing.min_size))
+            if size < least:
+                return f"size {size:g} < {least:g} at {member.venue}"
+            if size * price < float(listing.min_notional):
+                return f"worth {size * price:.2f} < {listing.min_notional} at {member.venue}"
+        return ""

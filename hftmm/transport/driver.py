@@ -1,0 +1,233 @@
+"""Carries out what an engine wants done: sockets, requests, timers, and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from hftmm.core.errors import Unavailable
+from hftmm.desk.commands import Answer, Command, Practice, Stop, View
+from hftmm.engine.engine import Engine
+from hftmm.storage.captures import CaptureWriter
+from hftmm.transport.http import HttpClient
+from hftmm.transport.websocket import StreamConnection
+from hftmm.venues.codec import Request
+from hftmm.venues.session import Connect, Disconnect, Fetch, Note, Send, VenueSession
+
+TICK_S: Final = 0.005
+HOUSEKEEPING_S: Final = 1.0
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+log = logging.getLogger(__name__)
+
+
+def steady_clock() -> Callable[[], int]:
+    """Nanoseconds since the epoch that never jump: the wall clock now, and from here on elapsed
+    time. A wall clock set back would make stale books look fresh.
+    """
+    epoch_ns = time.time_ns() - time.monotonic_ns()
+    monotonic_ns = time.monotonic_ns
+    return lambda: epoch_ns + monotonic_ns()
+
+
+class Driver:
+    """Runs one engine.
+
+    Attributes:
+        stopping: set it, or send `Stop`, to end `run`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], int] | None = None,
+        recorder: CaptureWriter | None = None,
+        control: str = "",
+    ) -> None:
+        """
+        Args:
+            control: base URL of the practice venues' control face; "" outside practice.
+        """
+        self.engine = engine
+        self.stopping = asyncio.Event()
+        self.clock = clock or steady_clock()
+        self._recorder = recorder
+        self._control = control
+        self._connections: dict[tuple[str, int], StreamConnection] = {}
+        self._http = HttpClient()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Until `stopping` is set; every connection is closed when it returns."""
+        async with self._http, asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self.engine.start(self.clock())
+            ticking = tasks.create_task(self._tick())
+            await self.stopping.wait()
+            self._tasks = None
+            ticking.cancel()
+            for connection in list(self._connections.values()):
+                connection.close()
+
+    def command(self, command: Command) -> Answer:
+        """What a viewer asks; a `View` is the link's affair and only checked here."""
+        match command:
+            case View(market=market):
+                if market and market not in self.engine.markets:
+                    return Answer(False, f"{market} is not among the configured markets")
+                return Answer(True, "")
+            case Practice(venue=venue, fault=fault):
+                if not self._control:
+                    return Answer(False, "faults can be switched on practice venues only")
+                self._spawn(self._switch(venue, fault))
+                return Answer(True, f"asked {venue} for {fault}")
+            case Stop(reason=reason):
+                log.info("stopping reason=%s", reason)
+                self.stopping.set()
+                return Answer(True, "stopping")
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        housekeeping = due = loop.time()
+        lag_s = 0.0
+        while True:
+            now_s = loop.time()
+            # The worst delay decays, so that one hiccup stays on the screen long enough to be seen.
+            lag_s = max(now_s - due, lag_s * 0.998)
+            self.engine.loop_lag_ms = lag_s * 1000.0
+            self.engine.tick(self.clock())
+            for session in self.engine.exchanges:
+                if session.outbox:
+                    self._carry_out(session)
+            self._write_log()
+            if now_s >= housekeeping:
+                housekeeping = now_s + HOUSEKEEPING_S
+                if self._recorder is not None:
+                    self._tend_recorder(self._recorder)
+            due = loop.time() + TICK_S
+            await asyncio.sleep(TICK_S)
+
+    def _carry_out(self, session: VenueSession) -> None:
+        outputs, session.outbox = session.outbox, []
+        for output in outputs:
+            match output:
+                case Connect():
+                    self._spawn(self._connect(session, output))
+                case Disconnect(link=link):
+                    connection = self._connections.pop((session.venue, link), None)
+                    if connection is not None:
+                        connection.close()
+                case Send(link=link, frame=frame):
+                    connection = self._connections.get((session.venue, link))
+                    if connection is not None:
+                        connection.send(frame)
+                case Fetch(request=request):
+                    self._spawn(self._fetch(session, request))
+
+    async def _connect(self, session: VenueSession, wanted: Connect) -> None:
+        number, key = wanted.link, (session.venue, wanted.link)
+        engine, clock, recorder = self.engine, self.clock, self._recorder
+        note_latency = engine.latencies.note
+        venue, route = session.venue, wanted.route
+
+        def on_frame(frame: bytes, last_in_read: bool) -> None:
+            now_ns = clock()
+            if recorder is not None:
+                recorder.write(now_ns, venue, route, frame)
+            session.received(number, frame, now_ns)
+            if last_in_read:
+                engine.settle(now_ns)
+                note_latency(clock() - now_ns)
+            if session.outbox:
+                self._carry_out(session)
+
+        def on_lost(reason: str) -> None:
+            self._connections.pop(key, None)
+            session.lost(number, reason, clock())
+            self._carry_out(session)
+
+        def on_open(connection: StreamConnection) -> None:
+            self._connections[key] = connection
+            session.connected(number, clock())
+            self._carry_out(session)
+
+        try:
+            await StreamConnection.connect(wanted.url, on_frame, on_lost, on_open=on_open)
+        except Unavailable as error:
+            on_lost(str(error))
+
+    async def _fetch(self, session: VenueSession, request: Request) -> None:
+        url = session.base_url(request.route) + request.path
+        sent_ns = self.clock()
+        try:
+            reply = await self._http.request(url, method=request.method)
+        except Unavailable as error:
+            session.responded(request, 0, str(error).encode(), self.clock())
+            return
+        now_ns = self.clock()
+        if self._recorder is not None:
+            self._recorder.write_rest(now_ns, session.venue, request.route, url, reply.body)
+        if request.purpose == "clock" and reply.status == 200:
+            session.clock_answered(reply.body, sent_ns, now_ns)
+            return
+        wait_s = _seconds(reply.headers)
+        if reply.status != 200 and wait_s:
+            session.pause(wait_s, now_ns)
+        session.responded(request, reply.status, reply.body, now_ns)
+        self.engine.settle(now_ns)
+        self._carry_out(session)
+
+    async def _switch(self, venue: str, fault: str) -> None:
+        body = msgspec.json.encode({"venue": venue, "fault": fault})
+        text = f"{fault} at {venue}"
+        level = "info"
+        try:
+            reply = await self._http.request(
+                f"{self._control}/faults",
+                method="POST",
+                body=body,
+                headers={"Content-Type": "application/json"},
+            )
+            if reply.status != 200:
+                level, text = "error", f"{text}: {reply.body.decode(errors='replace')}"
+        except Unavailable as error:
+            level, text = "error", f"{text}: {error}"
+        self.engine.noted(Note(level, venue, "practice fault", text, self.clock()))
+
+    def _spawn(self, work: asyncio._CoroutineLike[None]) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(work)
+        else:
+            work.close()
+
+    def _tend_recorder(self, recorder: CaptureWriter) -> None:
+        recorder.flush()
+        if recorder.failure:
+            note = Note("error", "record", "recording stopped", recorder.failure, self.clock())
+            self.engine.noted(note)
+            self._recorder = None
+
+    def _write_log(self) -> None:
+        fresh = self.engine.log.fresh
+        while fresh:
+            row = fresh.popleft()
+            log.log(_LEVELS[row.level], "%s: %s", row.source, row.text)
+
+
+def _seconds(headers: Mapping[str, str]) -> float:
+    """Retry-After in seconds, 0.0 if there is none."""
+    with suppress(ValueError):
+        return max(0.0, float(headers.get("retry-after", "0")))
+    return 0.0
