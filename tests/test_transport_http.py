@@ -65,6 +65,16 @@ async def test_a_reply_carries_status_body_headers_and_both_times() -> None:
     assert 0 < reply.sent_ns <= reply.received_ns
 
 
+async def test_the_times_of_a_reply_are_by_the_clients_clock() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    ticks = iter(range(100, 200, 10))
+    async with host(handler) as base, HttpClient(clock=lambda: next(ticks)) as client:
+        reply = await client.request(base)
+    assert (reply.sent_ns, reply.received_ns) == (100, 110)
+
+
 async def test_method_headers_body_and_query_go_out_exactly_as_given() -> None:
     seen: list[tuple[str, str, str, bytes]] = []
 

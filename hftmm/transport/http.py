@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace, TracebackType
 
@@ -47,15 +47,21 @@ class HttpClient:
         deadline_s: float = 5.0,
         body_limit: int = BODY_LIMIT,
         tls: ssl.SSLContext | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """
+        Args:
+            clock: ns since the epoch, for the times of a reply.
+        """
         self._deadline_s = deadline_s
         self._body_limit = body_limit
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
+        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> HttpClient:
         trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_note_sent)
+        trace.on_request_headers_sent.append(self._note_sent)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit_per_host=8, ttl_dns_cache=300, ssl=self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -108,7 +114,7 @@ class HttpClient:
                     trace_request_ctx=stamp,
                 ) as response,
             ):
-                received_ns = time.time_ns()
+                received_ns = self._clock()
                 return HttpReply(
                     response.status,
                     await self._body(url, response),
@@ -129,13 +135,13 @@ class HttpClient:
                 raise unreachable(url, Unavailable(f"answer of more than {self._body_limit} bytes"))
         return bytes(body)
 
-
-async def _note_sent(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceRequestHeadersSentParams,
-) -> None:
-    context.trace_request_ctx.sent_ns = time.time_ns()
+    async def _note_sent(
+        self,
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceRequestHeadersSentParams,
+    ) -> None:
+        context.trace_request_ctx.sent_ns = self._clock()
 
 
 def _inner(error: Exception) -> Exception:
