@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 16 * 1024 * 1024
 """Bytes of the largest message taken, whole or in fragments."""
 
+# Looked up once: an enum's member costs more than the rest of a frame.
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+_CONTINUATION, _PING, _CLOSE = WSMsgType.CONTINUATION, WSMsgType.PING, WSMsgType.CLOSE
+
 OnFrame: TypeAlias = Callable[[bytes, bool], None]
 OnLost: TypeAlias = Callable[[str], None]
 
@@ -174,13 +178,13 @@ class StreamConnection(WSListener):
         kind = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "frame of an extension not agreed on")
-        if kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+        if kind in _DATA:
             if self._fragments is not None:
                 raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "message inside a message")
             if frame.fin:
                 return frame.get_payload_as_bytes()
             self._fragments = bytearray(frame.get_payload_as_memoryview())
-        elif kind == WSMsgType.CONTINUATION:
+        elif kind == _CONTINUATION:
             if self._fragments is None:
                 raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "fragment of no message")
             if len(self._fragments) + frame.payload_size > self._limit:
@@ -191,9 +195,9 @@ class StreamConnection(WSListener):
             if frame.fin:
                 message, self._fragments = bytes(self._fragments), None
                 return message
-        elif kind == WSMsgType.PING:
+        elif kind == _PING:
             transport.send_pong(frame.get_payload_as_bytes())
-        elif kind == WSMsgType.CLOSE:
+        elif kind == _CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         return None
