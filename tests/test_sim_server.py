@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 import pytest
-from aiohttp import WSMsgType
+from aiohttp import WSMsgType, web
 
 from hftmm.config import Config, MarketsConfig, PracticeConfig
 from hftmm.core.errors import Unavailable
@@ -111,6 +111,38 @@ async def test_frames_pushed_as_time_moves_reach_every_client_in_order() -> None
             assert [(await socket.receive()).data for _ in range(200)] == [
                 str(number) for number in range(200)
             ]
+
+
+async def test_a_frame_said_before_the_handshake_is_over_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepare = web.WebSocketResponse.prepare
+    peers: list[ScriptedPeer] = []
+
+    async def late(self: web.WebSocketResponse, request: web.BaseRequest) -> object:
+        # Two moves: the first may have been under way when the handshake arrived.
+        for _ in range(2):
+            peers[0].moved.clear()
+            await peers[0].moved.wait()
+        return await prepare(self, request)
+
+    async with served() as at:
+        peers.append(at.peer)
+        monkeypatch.setattr(web.WebSocketResponse, "prepare", late)
+        await at.connect()
+
+
+async def test_what_is_said_to_a_client_that_has_left_is_lost_quietly() -> None:
+    async with served() as at:
+        socket = await at.connect()
+        gone = at.peer.connections[0]
+        await socket.close()
+        await at.peer.gone.wait()
+        at.peer.every_advance = [Push(gone, b"late")]
+        at.peer.moved.clear()
+        await at.peer.moved.wait()
+        await at.connect()
+        assert not at.venues.driver.done()
 
 
 async def test_a_ping_is_answered_with_its_payload() -> None:

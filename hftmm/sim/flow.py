@@ -21,10 +21,12 @@ STEP_S = 0.04
 
 ORDERS = 140
 """Orders the makers keep on each side, about one a price level."""
-NEAREST_BPS = 3.0
-FARTHEST_BPS = 70.0
+DEPTH_BPS = 67.0
+"""From the nearest order of a side to its farthest."""
+BEND = 23.0
+"""How many times farther apart the farthest orders stand than the nearest ones."""
 HALF_SPREAD_BPS = 0.45
-"""Distance of the best maker from his idea of the price, in a quiet market."""
+"""Distance of the best quote from the price as makers see it, in a quiet market."""
 PATIENCE = 0.15
 """A quote nearer to the price than this share of the half spread is withdrawn."""
 MOVED_BPS = 9.0
@@ -38,6 +40,7 @@ WHIM_S = 3.0
 REFRESHED_PER_S = 10.0
 """Orders replaced without need, each second."""
 TAKEN_PER_S = 1.6
+"""Orders that take, each second; of log-normal value, up to so far beyond the best price."""
 TAKEN_USD = 2_500.0
 TAKEN_SPREAD = 1.2
 TAKEN_REACH_BPS = 4.0
@@ -45,6 +48,7 @@ SNIPED_BPS = 1.5
 """A quote left this far on the wrong side of the price is as likely hit as withdrawn."""
 
 RESTING_USD = 6_000.0
+"""Value of an order at the touch, median of a log-normal; the farthest are four times as large."""
 RESTING_SPREAD = 0.9
 
 
@@ -108,6 +112,7 @@ class OrderFlow:
         self._dislocations = dislocations
         self._draws = _Draws(rng)
         self._lag_ns = lag_ns
+        # At 0 the next step would never come, and with it no reaction to the price.
         self._intensity = max(intensity, 0.01)
         self._tick = float(spec.tick)
         self._lot = float(spec.lot)
@@ -203,7 +208,7 @@ class OrderFlow:
                 self._vacant.append((side, slot))
 
     def _return(self) -> None:
-        """Whoever withdrew comes back, one a step, unless he has already."""
+        """Withdrawn quotes come back, one a step, unless they already have."""
         while self._vacant:
             side, slot = self._vacant.popleft()
             if not slot.order_id:
@@ -258,11 +263,10 @@ class OrderFlow:
 
 def _slots() -> list[_Slot]:
     """Places from the touch outwards: distances grow geometrically, so that depth thins out."""
-    ratio = FARTHEST_BPS / NEAREST_BPS
     return [
         _Slot(
             rank,
-            NEAREST_BPS * BPS * (ratio ** (rank / (ORDERS - 1)) - 1),
+            DEPTH_BPS * BPS * (BEND ** (rank / (ORDERS - 1)) - 1) / (BEND - 1),
             RESTING_USD * (1 + 3 * rank / ORDERS),
         )
         for rank in range(ORDERS)

@@ -113,9 +113,11 @@ class PracticeVenues:
         description: base URL of every face by venue, credentials and the control face, as
             `hftmm venues` prints it; filled on entry.
         market: the market behind them; made on entry.
+        driver: the task that moves time; it ends only by failure or exit.
     """
 
     market: Market
+    driver: asyncio.Task[None]
 
     def __init__(
         self,
