@@ -293,6 +293,12 @@ def test_a_wrong_type_of_any_key_gives_its_line(
             id="a text without quotes",
         ),
         pytest.param(
+            "[engine]\nmode = 'sim'\nmode.x = 1\n[book]\n",
+            "config.toml:3: engine.mode.x: column 11 is not TOML (Cannot overwrite a value), "
+            "allowed: key = value",
+            id="a value used as a table",
+        ),
+        pytest.param(
             "[engine\n",
             "config.toml:1: file: column 8 is not TOML "
             "(Expected ']' at the end of a table declaration), allowed: key = value",
@@ -399,6 +405,14 @@ def test_a_wrong_value_of_the_command_line_is_not_blamed_on_the_file(tmp_path: P
         load(path, {"engine.mode": "x"})
     assert str(caught.value) == (
         'command line: engine.mode: is "x", allowed: sim, paper, demo or live'
+    )
+
+
+def test_a_value_of_the_command_line_that_contradicts_a_default_is_its_own_fault() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"arbitrage.max_quantity": 0.0001})
+    assert str(caught.value) == (
+        "command line: arbitrage.min_quantity: 0.001 is above max_quantity, allowed: up to 0.0001"
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -452,6 +452,64 @@ async def test_a_socket_at_which_somebody_else_answers_is_not_taken(
         with pytest.raises(Unavailable, match="an engine runs here already"):
             await LinkServer(path, engine.make_snapshot, engine.on_command).start()
     assert mode(path) is not None
+
+
+async def test_an_engine_that_is_not_understood_is_told(path: Path) -> None:
+    async def garbles(connection: ServerConnection) -> None:
+        await connection.send(msgspec.msgpack.encode(Hello(__version__)))
+        await connection.send(b"\xc1")
+        await connection.wait_closed()
+
+    async with unix_serve(garbles, str(path), compression=None):
+        with pytest.raises(Unavailable, match="message not understood"):
+            await look(path)
+        async with watching(path) as desk:
+            await until(lambda: not desk.connected)
+            assert desk.failure.startswith(f"{path}: message not understood")
+
+
+async def test_an_engine_that_stops_before_it_answers_says_so(path: Path) -> None:
+    async def stops(connection: ServerConnection) -> None:
+        await connection.send(msgspec.msgpack.encode(Hello(__version__)))
+        await connection.recv()
+        await connection.close(1001, "engine stopped")
+
+    async with unix_serve(stops, str(path), compression=None):
+        with pytest.raises(Unavailable) as caught:
+            await ask(path, Stop("x"))
+    assert str(caught.value) == f"{path}: disconnected: engine stopped"
+
+
+async def test_a_server_that_cannot_listen_gives_the_socket_back(
+    path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(link, "unix_serve", fails)
+        with pytest.raises(RuntimeError):
+            await LinkServer(path, engine.make_snapshot, engine.on_command).start()
+    async with serving(path, engine):
+        assert (await look(path)).number == 1
+
+
+def test_a_socket_that_is_too_busy_to_accept_counts_as_taken(path: Path) -> None:
+    with ExitStack() as stack:
+        busy = stack.enter_context(socket.socket(socket.AF_UNIX))
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+        waiting.connect(str(path))
+        with pytest.raises(Unavailable, match="an engine runs here already"):
+            claim(path)
+
+
+def test_a_path_the_system_refuses_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 108)
+    with pytest.raises(Unavailable) as caught:
+        claim(path)
+    assert str(caught.value) == f"{path}: AF_UNIX path too long"
 
 
 def test_a_file_that_is_no_socket_is_left_alone(path: Path) -> None:

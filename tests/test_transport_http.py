@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from hftmm.core.errors import Unavailable
 from hftmm.transport.http import HttpClient
+from hftmm.transport.unreachable import cause, unreachable
 
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Raw: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -240,6 +242,36 @@ async def test_a_host_that_speaks_no_tls_is_named() -> None:
     async with raw_host(handler) as base:
         said = await failure(base.replace("http:", "https:"))
     assert said.partition(": ")[2].startswith("TLS failed")
+
+
+def certificate_error() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (certificate_error(), "TLS failed, certificate not accepted: self-signed certificate"),
+        (ssl.SSLError(1, "broken"), "TLS failed: "),
+        (ConnectionResetError(104, "x"), "connection reset"),
+        (OSError(113, "No route to host"), "No route to host"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "connection refused"),
+        (OSError(), "OSError"),
+        (ValueError(), "ValueError"),
+        (ValueError("a" * 300 + "\nb"), "a" * 119 + "…"),
+    ],
+)
+def test_an_error_of_the_network_is_told_in_words(error: Exception, words: str) -> None:
+    said = cause(error)
+    assert said.startswith(words)
+    assert "\n" not in said
+
+
+def test_what_follows_the_host_in_a_url_is_not_told() -> None:
+    said = unreachable("https://user:secret@x.test:8443/key?signature=s", TimeoutError())
+    assert str(said) == "https://x.test:8443: no answer in time"
 
 
 async def test_a_client_that_is_not_open_says_so() -> None:

@@ -406,6 +406,16 @@ async def test_a_refused_handshake_tells_status_and_words() -> None:
         )
 
 
+async def test_a_peer_that_speaks_no_http_is_named() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+        await writer.drain()
+
+    async with raw_venue(handler) as url:
+        assert (await failure(url)).partition(": ")[2].startswith("WebSocket handshake failed")
+
+
 async def test_a_redirect_is_not_followed() -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

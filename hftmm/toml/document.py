@@ -101,7 +101,8 @@ class Document:
             line = line_of(self._text, path[:end])
             if line is not None:
                 return line
-        return 1
+        # Not in the file at all: the command line contradicts a default.
+        return 0 if self._overridden else 1
 
     def _syntax_error(self, error: tomli.TOMLDecodeError) -> ConfigError:
         """Names the table and key in which a text stops being TOML."""

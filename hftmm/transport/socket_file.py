@@ -11,8 +11,6 @@ from pathlib import Path
 
 from hftmm.core.errors import Unavailable
 
-_PATIENCE_S = 1.0
-
 
 @dataclass(slots=True)
 class SocketFile:
@@ -82,15 +80,16 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _answers(path: Path) -> bool:
-    """Whether anybody listens at a socket; one that does not accept in time counts as alive."""
+    """Whether anybody listens at a socket, be it too busy to accept."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PATIENCE_S)
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
-        except TimeoutError:
-            return True
-        except OSError:
+        except ConnectionRefusedError:
             return False
+        except OSError:
+            # Only a refusal proves that nobody is there: EAGAIN is a full queue.
+            return True
     return True
 
 

@@ -26,7 +26,9 @@ def cause(error: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return f"TLS failed, certificate not accepted: {error.verify_message}"
         case ssl.SSLError():
-            return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+            # Set by OpenSSL's own errors only, whatever the stub says.
+            reason: str = getattr(error, "reason", None) or str(error)
+            return f"TLS failed: {reason.replace('_', ' ').lower()}"
         case socket.gaierror():
             return f"name does not resolve: {error.strerror or error}"
         case TimeoutError():
