@@ -1,12 +1,15 @@
-"""A desk without an engine: snapshots by builders with defaults, and the commands it was sent."""
+"""A desk without an engine: snapshots by builders, the commands it was sent, and the app on it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hftmm.config import TerminalConfig
 from hftmm.desk.commands import Command, View
+from hftmm.desk.handle import Desk
 from hftmm.desk.snapshot import (
     ArbitrageTotals,
     BestQuote,
@@ -22,6 +25,7 @@ from hftmm.desk.snapshot import (
     TapeRow,
     VenueQuote,
 )
+from hftmm.terminal.app import HftmmApp
 
 SECOND = 1_000_000_000
 NOON = 1_780_315_201 * SECOND
@@ -302,3 +306,18 @@ def desk_snapshot(**changes: Any) -> DeskSnapshot:
         log=LOG,
     )
     return msgspec.structs.replace(snapshot, **changes)
+
+
+THEMES = Path(__file__).parents[1] / "themes"
+FAULTS = {"gap": "a delta is lost [once]", "crossed": "bids above asks"}
+
+
+def terminal(desk: Desk, *, clock: Clock | None = None, **config: Any) -> HftmmApp:
+    """The app on a desk, with the shipped themes and a clock that stands still."""
+    return HftmmApp(
+        desk,
+        TerminalConfig(**config),
+        now_ns=clock or Clock(),
+        faults=FAULTS,
+        folders=[THEMES],
+    )

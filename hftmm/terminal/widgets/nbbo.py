@@ -204,24 +204,25 @@ def best_tail(best: BestQuote, width: int) -> list[Span]:
         spread = [(f"  {best.spread_bps:.2f} bps", "plain")]
     ways = (
         [*state, *spread, *_all(best)],
-        [*state, *spread, *_first(best, 16)],
-        [*state, *_first(best, 3)],
+        [*state, *spread, *_all(best, letters=3)],
+        [*state, *_all(best, letters=3)],
+        [*state, *_first(best, letters=3)],
         [*state, *spread],
         state,
     )
     return next((way for way in ways if width_of(way) <= width), [])
 
 
-def _all(best: BestQuote) -> list[Span]:
+def _all(best: BestQuote, *, letters: int = 16) -> list[Span]:
     """Every venue at the best prices: binance+okx / bybit."""
     spans: list[Span] = []
     for venues, gap in ((best.bid_venues, "  "), (best.ask_venues, " / ")):
         for i, venue in enumerate(venues):
-            spans += [("+" if i else gap, "dim"), (fmt.plain(venue), hue(venue))]
+            spans += [("+" if i else gap, "dim"), (fmt.plain(venue)[:letters], hue(venue))]
     return spans
 
 
-def _first(best: BestQuote, letters: int) -> list[Span]:
+def _first(best: BestQuote, *, letters: int) -> list[Span]:
     """The largest venue at each best price and how many others: bin+1 / byb."""
     spans: list[Span] = []
     for venues, gap in ((best.bid_venues, "  "), (best.ask_venues, " / ")):

@@ -1,0 +1,54 @@
+"""The key table, and what is made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hftmm.terminal.bindings import KEYS, PANES, KeyTable
+
+
+def test_no_two_actions_share_a_key_or_a_name() -> None:
+    assert max(Counter(one for key in KEYS for one in key.keys.split(",")).values()) == 1
+    assert max(Counter(key.name for key in KEYS).values()) == 1
+
+
+def test_every_pane_has_its_number() -> None:
+    keys = {key.name: key.keys for key in KEYS}
+    assert [keys[f"pane_{name}"] for name in PANES] == [f"alt+{i}" for i in range(1, 7)]
+
+
+def test_a_key_of_the_config_takes_the_place_of_the_tables_own() -> None:
+    table = KeyTable.of([("freeze", "ctrl+f")])
+    assert table.named("freeze").keys == "ctrl+f"
+    assert table.named("freeze").shown == "^f"
+    assert not table.problems
+
+
+def test_an_override_of_an_unknown_action_is_reported() -> None:
+    table = KeyTable.of([("explode", "e")])
+    assert table.keys == KEYS
+    assert table.problems[0].startswith("terminal.keys.explode: no such action; known: market_prev")
+
+
+def test_an_override_that_takes_another_actions_key_is_reported_and_not_followed() -> None:
+    table = KeyTable.of([("freeze", "q")])
+    assert table.named("freeze").keys == "f"
+    assert table.problems == ("terminal.keys.freeze: 'q' is the key of quit",)
+
+
+def test_an_override_without_a_key_is_reported() -> None:
+    table = KeyTable.of([("freeze", " ")])
+    assert table.named("freeze").keys == "f"
+    assert table.problems == ("terminal.keys.freeze: a key must be named",)
+
+
+def test_the_readme_table_has_a_line_for_every_action() -> None:
+    lines = KeyTable.of().markdown().splitlines()
+    assert len(lines) == len(KEYS) + 2
+    assert "| `f` | freeze the picture, on and off; the engine goes on | `freeze` |" in lines
+
+
+def test_keys_stand_under_their_headings_in_the_order_of_the_table() -> None:
+    groups = KeyTable.of().groups()
+    assert list(groups) == ["market", "ladder", "panes", "desk"]
+    assert [key for keys in groups.values() for key in keys] == list(KEYS)

@@ -1,0 +1,550 @@
+"""Every key does what the table says of it, on the running app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+from textual.command import CommandPalette
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from hftmm.desk.commands import Practice, View
+from hftmm.terminal.app import HftmmApp
+from hftmm.terminal.bindings import KEYS, PANES
+from hftmm.terminal.screens.desk import DeskScreen
+from hftmm.terminal.screens.help import HelpScreen
+from hftmm.terminal.screens.markets import MarketsScreen
+from hftmm.terminal.widgets.header import Header
+from hftmm.terminal.widgets.ladder import LadderPane
+from hftmm.terminal.widgets.lines import LineWidget, text_of
+from hftmm.terminal.widgets.log import LogPane
+from hftmm.terminal.widgets.pane import Pane
+from tests.fake_desk import (
+    BTC,
+    LOG,
+    NOON,
+    SECOND,
+    Clock,
+    FakeDesk,
+    best_quote,
+    desk_snapshot,
+    ladder,
+    log_row,
+    terminal,
+)
+
+SIZE = (200, 60)
+
+
+class Operator:
+    """A person at the app: presses keys, and sees lines of text."""
+
+    def __init__(self, pilot: Pilot[None], desk: FakeDesk, clock: Clock) -> None:
+        self.pilot = pilot
+        self.desk = desk
+        self.clock = clock
+
+    @property
+    def app(self) -> HftmmApp:
+        assert isinstance(self.pilot.app, HftmmApp)
+        return self.pilot.app
+
+    @property
+    def screen(self) -> DeskScreen:
+        screen = self.app.screen
+        assert isinstance(screen, DeskScreen)
+        return screen
+
+    async def settle(self) -> None:
+        await self.pilot.pause()
+        if isinstance(self.app.screen, DeskScreen):
+            self.screen.pull()
+            await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    def text(self, widget: type[LineWidget]) -> list[str]:
+        return [text_of(line) for line in self.screen.query_one(widget).lines]
+
+    @property
+    def view(self) -> View:
+        return self.desk.views[-1]
+
+    @property
+    def prices(self) -> list[str]:
+        """The ladder's price column."""
+        lines = self.screen.query_one(LadderPane).lines
+        roles = {"bid", "ask", "dim", "bold bright on touch_bid", "bold bright on touch_ask"}
+        return [
+            text.strip(" •")
+            for line in lines[1:]
+            for text, role in line
+            if role in roles and "." in text and text.strip(" •").startswith("6")
+        ]
+
+    @property
+    def focused(self) -> str | None:
+        return self.screen.focused.id if self.screen.focused is not None else None
+
+
+Check = Callable[[Operator], Awaitable[None]]
+
+
+async def _operate(check: Check, size: tuple[int, int] = SIZE, **config: object) -> None:
+    clock = Clock()
+    desk = FakeDesk(desk_snapshot())
+    app = terminal(desk, clock=clock, **config)
+    async with app.run_test(size=size) as pilot:
+        operator = Operator(pilot, desk, clock)
+        await operator.settle()
+        await check(operator)
+
+
+async def _market_next(it: Operator) -> None:
+    await it.press("right_square_bracket")
+    assert it.view.market == "BTC/USDT"
+    await it.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+    assert it.view.market == BTC
+
+
+async def _market_previous(it: Operator) -> None:
+    await it.press("left_square_bracket")
+    assert it.view.market == "ETH/USDT"
+
+
+async def _markets(it: Operator) -> None:
+    await it.press("m")
+    assert isinstance(it.app.screen, MarketsScreen)
+    options = it.app.screen.query_one(OptionList)
+    assert options.option_count == 4
+    await it.press("down", "enter")
+    assert it.view.market == "BTC/USDT"
+
+
+async def _recentre(it: Operator) -> None:
+    centred = it.prices
+    await it.press("up", "up")
+    assert it.prices != centred
+    await it.press("space")
+    assert it.prices == centred
+
+
+async def _group_wider(it: Operator) -> None:
+    before = it.view.group
+    await it.press("g")
+    assert before == 5
+    assert it.view.group == 10
+
+
+async def _group_finer(it: Operator) -> None:
+    await it.press("G", "G", "G", "G")
+    assert it.view.group == 1
+
+
+async def _net(it: Operator) -> None:
+    await it.press("n")
+    assert it.view.net
+    assert ("after fees", "warning") in it.screen.query_one(LadderPane).label(it.screen.picture)
+    await it.press("n")
+    assert not it.view.net
+
+
+async def _scroll_up(it: Operator) -> None:
+    top = it.prices[0]
+    await it.press("up")
+    assert float(it.prices[0]) == float(top) + 0.5
+
+
+async def _scroll_down(it: Operator) -> None:
+    top = it.prices[0]
+    await it.press("down")
+    assert float(it.prices[0]) == float(top) - 0.5
+
+
+async def _page_up(it: Operator) -> None:
+    top = it.prices[0]
+    await it.press("pageup")
+    assert float(it.prices[0]) > float(top) + 5
+
+
+async def _page_down(it: Operator) -> None:
+    top = it.prices[0]
+    await it.press("pagedown")
+    assert float(it.prices[0]) < float(top) - 5
+
+
+async def _pane_next(it: Operator) -> None:
+    seen = [it.focused]
+    for _ in PANES:
+        await it.press("tab")
+        seen.append(it.focused)
+    assert seen == [*PANES, "ladder"]
+
+
+async def _pane_previous(it: Operator) -> None:
+    await it.press("shift+tab")
+    assert it.focused == "log"
+
+
+def _go(name: str, number: int) -> Check:
+    async def check(it: Operator) -> None:
+        await it.press("alt+6" if number != 6 else "alt+1")
+        await it.press(f"alt+{number}")
+        assert it.focused == name
+
+    return check
+
+
+async def _freeze(it: Operator) -> None:
+    await it.press("f")
+    it.desk.show(frames_per_s=999.0)
+    it.clock.advance(12)
+    await it.settle()
+    header = it.text(Header)[0]
+    assert "FROZEN 12s" in header
+    assert "999/s" not in header
+    await it.press("f")
+    header = it.text(Header)[0]
+    assert "FROZEN" not in header
+    assert "999/s" in header
+
+
+async def _filter(it: Operator) -> None:
+    await it.press("slash")
+    assert it.screen.query_one("#filter", Input).has_focus
+    await it.press(*"BYBIT")
+    assert len(it.text(LogPane)) < len(LOG) + 3
+    assert any("gap" in line for line in it.text(LogPane))
+    assert not any("seed" in line for line in it.text(LogPane))
+    await it.press("enter")
+    assert it.focused == "log"
+    assert not any("seed" in line for line in it.text(LogPane))
+    await it.press("escape")
+    assert any("seed" in line for line in it.text(LogPane))
+
+
+async def _theme(it: Operator) -> None:
+    seen = []
+    for _ in range(4):
+        seen.append(it.app.theme)
+        await it.press("t")
+    assert sorted(seen) == ["amber", "colourblind", "dark", "light"]
+    assert it.app.theme == seen[0]
+
+
+async def _palette(it: Operator) -> None:
+    await it.press("ctrl+p")
+    assert isinstance(it.app.screen, CommandPalette)
+    await it.press(*"theme amber")
+    await it.app.workers.wait_for_complete()
+    await it.press("enter")
+    assert it.app.theme == "amber"
+
+
+async def _help(it: Operator) -> None:
+    await it.press("question_mark")
+    assert isinstance(it.app.screen, HelpScreen)
+    text = "\n".join(str(static.content) for static in it.app.screen.query(Static))
+    for key in KEYS:
+        assert key.text in text
+    for pane in (LadderPane, LogPane):
+        assert pane.HELP in text
+    await it.press("escape")
+    assert isinstance(it.app.screen, DeskScreen)
+
+
+async def _quit(it: Operator) -> None:
+    await it.pilot.press("q")
+    await it.pilot.pause()
+    assert not it.app.is_running or it.app._exit
+
+
+CHECKS: dict[str, Check] = {
+    "market_next": _market_next,
+    "market_previous": _market_previous,
+    "markets": _markets,
+    "recentre": _recentre,
+    "group_wider": _group_wider,
+    "group_finer": _group_finer,
+    "net": _net,
+    "scroll_up": _scroll_up,
+    "scroll_down": _scroll_down,
+    "page_up": _page_up,
+    "page_down": _page_down,
+    "pane_next": _pane_next,
+    "pane_previous": _pane_previous,
+    **{f"pane_{name}": _go(name, i) for i, name in enumerate(PANES, 1)},
+    "freeze": _freeze,
+    "filter": _filter,
+    "theme": _theme,
+    "palette": _palette,
+    "help": _help,
+    "quit": _quit,
+}
+
+
+@pytest.mark.parametrize("name", [key.name for key in KEYS])
+async def test_every_key_of_the_table_does_what_it_says(name: str) -> None:
+    await _operate(CHECKS[name])
+
+
+async def test_a_key_of_the_config_works_in_place_of_the_default() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("f")
+        assert "FROZEN" not in it.text(Header)[0]
+        await it.press("F2".lower())
+        assert "FROZEN" in it.text(Header)[0]
+
+    await _operate(check, keys=(("freeze", "f2"),))
+
+
+async def test_what_is_wrong_with_config_and_themes_stands_in_the_log() -> None:
+    async def check(it: Operator) -> None:
+        log = " ".join(it.text(LogPane))
+        assert "terminal.keys.explode: no such action" in " ".join(log.split())
+        assert "no theme 'puce'" in log
+        assert it.app.theme == "amber"
+
+    await _operate(check, keys=(("explode", "e"),), theme="puce")
+
+
+async def test_one_pane_shows_at_a_time_where_there_is_no_room_for_more() -> None:
+    async def check(it: Operator) -> None:
+        for number, name in enumerate(PANES, 1):
+            await it.press(f"alt+{number}")
+            shown = [pane.id for pane in it.screen.query(Pane) if pane.size and pane.region]
+            assert shown == [name]
+            assert it.focused == name
+        await it.press("tab")
+        assert it.focused == "ladder"
+
+    await _operate(check, size=(80, 24))
+
+
+async def test_the_engine_is_told_once_what_is_looked_at() -> None:
+    async def check(it: Operator) -> None:
+        for _ in range(3):
+            it.desk.show()
+            await it.settle()
+        assert it.desk.sent == [View(market=BTC, group=5, rows=80)]
+
+    await _operate(check)
+
+
+async def test_a_market_keeps_the_group_it_was_last_seen_in() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("g", "g", "right_square_bracket")
+        it.desk.show(market="BTC/USDT")
+        await it.settle()
+        assert it.view.group == 5
+        await it.press("left_square_bracket")
+        assert it.view == View(market=BTC, group=20, rows=80)
+
+    await _operate(check)
+
+
+async def test_the_ladder_stands_still_while_the_market_is_in_sight() -> None:
+    async def check(it: Operator) -> None:
+        before = it.prices
+        it.desk.show(ladder=ladder(65004.5, 65005.0), nbbo=best_quote(bid=65004.5, ask=65005.0))
+        await it.settle()
+        assert it.prices == before
+
+    await _operate(check)
+
+
+async def test_a_ladder_nobody_scrolled_follows_a_market_that_left_it() -> None:
+    async def check(it: Operator) -> None:
+        it.desk.show(ladder=ladder(65104.5, 65105.0), nbbo=best_quote(bid=65104.5, ask=65105.0))
+        await it.settle()
+        assert "65104.5" in it.prices
+
+    await _operate(check)
+
+
+async def test_a_scrolled_ladder_stays_and_says_where_the_market_is() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("down")
+        before = it.prices
+        it.desk.show(ladder=ladder(65104.5, 65105.0), nbbo=best_quote(bid=65104.5, ask=65105.0))
+        await it.settle()
+        assert it.prices == before
+        assert any("▲ market" in line and "space" in line for line in it.text(LadderPane))
+        await it.press("space")
+        assert "65104.5" in it.prices
+
+    await _operate(check)
+
+
+async def test_an_automatic_ladder_keeps_the_market_in_the_middle() -> None:
+    async def check(it: Operator) -> None:
+        before = it.prices
+        it.desk.show(ladder=ladder(65004.5, 65005.0), nbbo=best_quote(bid=65004.5, ask=65005.0))
+        await it.settle()
+        assert float(it.prices[0]) == float(before[0]) + 4.0
+
+    await _operate(check, auto_centre=True)
+
+
+async def test_a_silent_engine_shows_within_a_second_and_counts_up() -> None:
+    async def check(it: Operator) -> None:
+        it.clock.advance(0.9)
+        await it.settle()
+        assert "silent" not in it.text(Header)[0]
+        it.clock.advance(0.5)
+        await it.settle()
+        assert "engine silent 1.4 s" in it.text(Header)[0]
+        it.clock.advance(2)
+        await it.settle()
+        assert "engine silent 3.4 s" in it.text(Header)[0]
+        it.desk.show()
+        await it.settle()
+        assert "silent" not in it.text(Header)[0]
+
+    await _operate(check)
+
+
+async def test_a_finished_replay_is_not_silent() -> None:
+    async def check(it: Operator) -> None:
+        it.desk.show(mode="replay", state="FINISHED")
+        await it.settle()
+        it.clock.advance(60)
+        await it.settle()
+        assert "silent" not in it.text(Header)[0]
+        assert "FINISHED" in it.text(Header)[0]
+        assert "12:00:01Z" in it.text(Header)[0]
+
+    await _operate(check)
+
+
+async def test_last_data_turns_grey_when_the_engine_is_gone_and_back_when_it_returns() -> None:
+    async def check(it: Operator) -> None:
+        pane = it.screen.query_one(LadderPane)
+        coloured = pane.ink
+        it.desk.alive, it.desk.cause = False, "engine exited with code 1"
+        await it.settle()
+        assert pane.ink is not coloured
+        assert it.screen.query_one("#banner").display
+        it.desk.alive = True
+        it.desk.show()
+        await it.settle()
+        assert pane.ink is coloured
+        assert not it.screen.query_one("#banner").display
+
+    await _operate(check)
+
+
+async def test_practice_faults_are_in_the_palette_of_a_practice_desk() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("ctrl+p")
+        await it.press(*"practice okx gap")
+        await it.app.workers.wait_for_complete()
+        await it.press("enter")
+        assert Practice(venue="okx", fault="gap") in it.desk.sent
+
+    await _operate(check)
+
+
+async def test_no_faults_are_offered_where_money_is_real() -> None:
+    async def check(it: Operator) -> None:
+        it.desk.show(mode="live")
+        await it.settle()
+        assert "LIVE: REAL MONEY" in it.text(Header)[0]
+        await it.press("ctrl+p")
+        await it.press(*"practice okx gap")
+        await it.app.workers.wait_for_complete()
+        await it.press("enter")
+        assert not [command for command in it.desk.sent if isinstance(command, Practice)]
+
+    await _operate(check)
+
+
+async def test_a_click_on_the_footer_does_what_its_key_does() -> None:
+    async def check(it: Operator) -> None:
+        footer = text_of(it.screen.query("KeyBar").first(LineWidget).lines[0])
+        await it.pilot.click("KeyBar", offset=(footer.index("net"), 0))
+        await it.settle()
+        assert it.view.net
+
+    await _operate(check)
+
+
+async def test_a_click_on_the_market_opens_the_list_of_markets() -> None:
+    async def check(it: Operator) -> None:
+        await it.pilot.click(Header, offset=(it.text(Header)[0].index("BTC"), 0))
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, MarketsScreen)
+
+    await _operate(check)
+
+
+async def test_the_wheel_scrolls_the_pane_under_it() -> None:
+    async def check(it: Operator) -> None:
+        top = it.prices[0]
+        await it.pilot._post_mouse_events([_wheel()], "#ladder", (10, 10))
+        await it.settle()
+        assert float(it.prices[0]) == float(top) - 1.5
+
+    await _operate(check)
+
+
+async def test_the_log_follows_its_end_until_it_is_scrolled_up() -> None:
+    rows = tuple(log_row(i, f"line {i:03}", ns=NOON + i * SECOND) for i in range(100))
+
+    async def check(it: Operator) -> None:
+        it.desk.show(log=rows)
+        await it.press("alt+6")
+        assert "line 099" in it.text(LogPane)[-1]
+        await it.press("up", "up")
+        assert "line 097" in it.text(LogPane)[-1]
+        it.desk.show(log=(*rows, log_row(100, "line 100", ns=NOON + 100 * SECOND)))
+        await it.settle()
+        assert "line 097" in it.text(LogPane)[-1]
+        await it.press("pagedown")
+        assert "line 100" in it.text(LogPane)[-1]
+
+    await _operate(check)
+
+
+async def test_any_size_of_terminal_and_any_change_of_it_is_survived() -> None:
+    async def check(it: Operator) -> None:
+        sizes = [(20, 5), (200, 60), (80, 24), (159, 45), (160, 29), (99, 60), (120, 48), (1, 1)]
+        for width, height in [*sizes, *reversed(sizes)]:
+            await it.pilot.resize_terminal(width, height)
+            it.desk.show(venues=it.desk.shown.venues[::-1] if it.desk.shown else ())
+            await it.settle()
+            await it.press("tab", "up", "pagedown")
+        assert it.app.is_running
+
+    await _operate(check)
+
+
+async def test_a_market_with_nothing_in_it_is_drawn() -> None:
+    async def check(it: Operator) -> None:
+        assert it.desk.shown is not None
+        nothing = best_quote(
+            bid=None, bid_size=None, bid_venues=(), ask=None, ask_size=None, ask_venues=(),
+            spread_bps=None, state="empty",
+        )  # fmt: skip
+        empty = msgspec.structs.replace(
+            it.desk.shown.ladder, columns=(), mid=None, microprice=None, last=None, last_size=None
+        )
+        it.desk.show(
+            nbbo=nothing, net=nothing, ladder=empty, venues=(), opportunities=(), risk=(), tape=(),
+            log=(), markets=(),
+        )  # fmt: skip
+        await it.settle()
+        await it.press("right_square_bracket", "m", "escape", "space", "n")
+        assert any("empty" in line for line in it.text(LadderPane))
+
+    await _operate(check)
+
+
+def _wheel() -> type:
+    from textual.events import MouseScrollDown
+
+    return MouseScrollDown

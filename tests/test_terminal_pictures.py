@@ -1,0 +1,237 @@
+"""The screen in every state that occurs without orders, compared with stored pictures."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+from hftmm.desk.snapshot import DeskSnapshot
+from hftmm.terminal.bindings import PANES
+from hftmm.terminal.screens.desk import DeskScreen
+from tests.fake_desk import (
+    SECOND,
+    Clock,
+    FakeDesk,
+    best_quote,
+    desk_snapshot,
+    ladder,
+    risk_row,
+    terminal,
+    venue_quote,
+)
+
+WIDE = (200, 60)
+GOOD = (160, 45)
+SMALL = (80, 24)
+
+
+def _named(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+class Compare(Protocol):
+    """The fixture of pytest-textual-snapshot."""
+
+    def __call__(self, app: object, **options: Any) -> bool: ...
+
+
+async def _drawn(pilot: Pilot[None]) -> None:
+    """Waits until the newest picture stands on the screen."""
+    await pilot.pause()
+    if isinstance(pilot.app.screen, DeskScreen):
+        pilot.app.screen.pull()
+    await pilot.pause()
+
+
+def _looks(
+    compare: Compare,
+    snapshot: DeskSnapshot | None,
+    size: tuple[int, int] = WIDE,
+    *,
+    press: tuple[str, ...] = (),
+    **config: Any,
+) -> bool:
+    async def settled(pilot: Pilot[None]) -> None:
+        await _drawn(pilot)
+        await pilot.press(*press)
+        await _drawn(pilot)
+
+    app = terminal(FakeDesk(snapshot), **config)
+    return compare(app, terminal_size=size, run_before=settled)
+
+
+@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40), (200, 29)], ids=_named)
+def test_a_normal_market(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, desk_snapshot(), size)
+
+
+@pytest.mark.parametrize("pane", PANES)
+def test_one_pane_at_a_time_on_a_small_terminal(snap_compare: Compare, pane: str) -> None:
+    assert _looks(snap_compare, desk_snapshot(), SMALL, press=(f"alt+{PANES.index(pane) + 1}",))
+
+
+@pytest.mark.parametrize("theme", ["amber", "colourblind", "dark", "light"])
+def test_each_theme(snap_compare: Compare, theme: str) -> None:
+    assert _looks(snap_compare, _crossed(), theme=theme)
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+def test_starting(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, None, size)
+
+
+def test_a_market_before_its_first_book(snap_compare: Compare) -> None:
+    nothing = best_quote(
+        bid=None, bid_size=None, bid_venues=(), ask=None, ask_size=None, ask_venues=(),
+        spread_bps=None, state="empty",
+    )  # fmt: skip
+    venues = tuple(
+        venue_quote(
+            venue, state="syncing", reason="waiting for a snapshot", bid=None, bid_size=None,
+            ask=None, ask_size=None, age_ms=None, lag_ms=None, mark=None, funding_bps=None,
+        )
+        for venue in ("binance", "bybit", "okx")
+    )  # fmt: skip
+    snapshot = desk_snapshot(state="STARTING", venues=venues, nbbo=nothing, net=nothing)
+    empty = msgspec.structs.replace(
+        snapshot.ladder, columns=(), mid=None, microprice=None, last=None, last_size=None
+    )
+    assert _looks(
+        snap_compare,
+        msgspec.structs.replace(snapshot, ladder=empty, opportunities=(), tape=()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("syncing", "gap: first id 1207 > 1201 + 1"),
+        ("stale", "no frame for 2,612 ms"),
+        ("down", "connection refused, next try in 4.1 s"),
+        ("quarantined", "mid 41.2 bps from the others, 8.0 deviations"),
+    ],
+    ids=["syncing", "stale", "down", "quarantined"],
+)
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+def test_a_venue_that_is_not_live(
+    snap_compare: Compare, state: str, reason: str, size: tuple[int, int]
+) -> None:
+    normal = desk_snapshot()
+    gone = state == "down"
+    venue = venue_quote(
+        "okx", state=state, reason=reason, frames_per_s=0.0, age_ms=2612.0,
+        bid=None if gone else 65000.0, ask=None if gone else 65002.0, lag_ms=None,
+    )  # fmt: skip
+    snapshot = msgspec.structs.replace(
+        normal,
+        venues=(*normal.venues[:2], venue),
+        risk=(*normal.risk[:2], risk_row("okx", state=state, reason=reason, reconnects=3)),
+        nbbo=best_quote(bid_venues=("binance", "bybit"), ask_venues=("binance",)),
+    )
+    assert _looks(snap_compare, snapshot, size, press=("alt+2",))
+
+
+def test_a_locked_market(snap_compare: Compare) -> None:
+    best = best_quote(bid=65001.0, spread_bps=0.0, state="locked")
+    assert _looks(snap_compare, desk_snapshot(nbbo=best, ladder=ladder(65001.0, 65001.0)))
+
+
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+def test_a_crossed_market(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, _crossed(), size)
+
+
+def test_prices_after_fees(snap_compare: Compare) -> None:
+    assert _looks(snap_compare, desk_snapshot(), GOOD, press=("n",))
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+def test_disconnected(snap_compare: Compare, size: tuple[int, int]) -> None:
+    clock = Clock()
+    desk = FakeDesk(desk_snapshot())
+
+    async def gone(pilot: Pilot[None]) -> None:
+        await _drawn(pilot)
+        desk.alive, desk.cause = False, "the engine exited with code 1: see its log"
+        clock.advance(4)
+        await _drawn(pilot)
+
+    app = terminal(desk, clock=clock)
+    assert snap_compare(app, terminal_size=size, run_before=gone)
+
+
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+def test_a_silent_engine(snap_compare: Compare, size: tuple[int, int]) -> None:
+    clock = Clock()
+
+    async def silent(pilot: Pilot[None]) -> None:
+        await _drawn(pilot)
+        clock.advance(1.4)
+        await _drawn(pilot)
+
+    app = terminal(FakeDesk(desk_snapshot()), clock=clock)
+    assert snap_compare(app, terminal_size=size, run_before=silent)
+
+
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+def test_a_frozen_picture(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, desk_snapshot(), size, press=("f",))
+
+
+def test_a_finished_replay(snap_compare: Compare) -> None:
+    assert _looks(snap_compare, desk_snapshot(mode="replay", state="FINISHED"), GOOD)
+
+
+def test_a_live_desk_is_unmistakable(snap_compare: Compare) -> None:
+    snapshot = desk_snapshot(mode="live", equity=100_131.41, day_pnl=131.41)
+    assert _looks(snap_compare, snapshot, GOOD)
+
+
+@pytest.mark.parametrize("state", ["HALTED", "KILLED", "RECOVERING"])
+def test_an_engine_that_does_not_trade(snap_compare: Compare, state: str) -> None:
+    assert _looks(snap_compare, desk_snapshot(state=state, state_reason="okx down"), SMALL)
+
+
+def test_what_just_changed_stands_out(snap_compare: Compare) -> None:
+    clock = Clock()
+    desk = FakeDesk(desk_snapshot())
+
+    async def changed(pilot: Pilot[None]) -> None:
+        await _drawn(pilot)
+        assert desk.shown is not None
+        clock.advance(0.1)
+        venue = venue_quote("binance", bid_size=7.31, ask_size=3.14)
+        desk.show(venues=(venue, *desk.shown.venues[1:]), ns=desk.shown.ns + 6 * SECOND)
+        await _drawn(pilot)
+
+    app = terminal(desk, clock=clock)
+    assert snap_compare(app, terminal_size=GOOD, run_before=changed)
+
+
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, desk_snapshot(), size, press=("question_mark",))
+
+
+def test_list_of_markets(snap_compare: Compare) -> None:
+    assert _looks(snap_compare, desk_snapshot(), GOOD, press=("m",))
+
+
+def _crossed() -> DeskSnapshot:
+    best = best_quote(
+        bid=65002.5, bid_venues=("bybit",), ask_venues=("okx",), spread_bps=-0.23, state="crossed"
+    )
+    normal = desk_snapshot()
+    return msgspec.structs.replace(
+        normal,
+        nbbo=best,
+        ladder=ladder(65002.5, 65001.0),
+        venues=(
+            normal.venues[0],
+            venue_quote("bybit", bid=65002.5, ask=65003.0),
+            venue_quote("okx", state="stale", reason="no frame for 2,612 ms", age_ms=2612.0),
+        ),
+    )
