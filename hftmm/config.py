@@ -105,7 +105,7 @@ class BookConfig:
     """strict: a Bybit update id that skips is a gap; warn: it is only counted."""
     quarantine_deviations: Annotated[float, Between(1, 1_000)] = 8.0
     """A venue whose mid strays from the others' by more standard deviations is quarantined."""
-    quarantine_floor_bps: Annotated[float, Between(0, 10_000)] = 25.0
+    quarantine_floor_bps: Annotated[float, Between(0, 10_000)] = 60.0
     """It never is while it strays less than this, bps."""
     quarantine_release_ms: Annotated[int, Between(0, 600_000)] = 3_000
     """It returns after this long within half the distance."""
@@ -148,7 +148,7 @@ class PracticeConfig:
     seed: Annotated[int, Between(0, 4_294_967_295)] = 7
     """Seed of the market; the same seed is the same order flow."""
     intensity: Annotated[float, Between(0.01, 100)] = 1.0
-    """Order flow, 1 is about 60 book events a second and instrument."""
+    """Order flow, 1 is about 80 book events a second and instrument."""
     dislocation_bps: Annotated[float, Between(0, 1_000)] = 14.0
     """Size of a typical dislocation between venues, bps."""
     dislocations_per_minute: Annotated[float, Between(0, 600)] = 6.0

@@ -40,7 +40,11 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     reason: str
 
 
-Command: TypeAlias = View | Practice | Stop
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """Asks for the line of status that a headless engine prints; it is the answer's text."""
+
+
+Command: TypeAlias = View | Practice | Stop | Status
 
 
 class Answer(msgspec.Struct, frozen=True):

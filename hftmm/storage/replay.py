@@ -11,8 +11,7 @@ from typing import Final
 from hftmm.book.order_book import ASKS, BIDS, OrderBook, SideIndex
 from hftmm.config import Config
 from hftmm.core.errors import CaptureError, MalformedFrame
-from hftmm.core.instrument import Listing, decimal_places
-from hftmm.desk.commands import View
+from hftmm.core.instrument import Listing
 from hftmm.engine import publisher
 from hftmm.engine.engine import Engine
 from hftmm.storage.captures import CapturedFrame, read
@@ -21,7 +20,7 @@ from hftmm.venues.codec import Addressed, Feed, FeedKind, Request, VenueCodec
 from hftmm.venues.depth import DepthFeed
 
 NEVER_STALE_MS: Final = 10**12
-"""A recording has no clock offset, and may be of a market that was quiet: nothing in it is stale."""
+"""A recording has no clock offset and may be of a quiet market: nothing in it is stale."""
 _SNAPSHOT_HEAD: Final = 400
 
 
@@ -90,9 +89,7 @@ class Survey:
                     with_snapshot.add(key)
                 instrument = (frame.venue, family(frame.route), venue_symbol)
                 if instrument not in contents.definitions:
-                    places[instrument] = max(
-                        places.get(instrument, 0), _places(codec, frame.body)
-                    )
+                    places[instrument] = max(places.get(instrument, 0), _places(codec, frame.body))
         for (venue, route, cut), known in topics.items():
             if known is None:
                 continue
@@ -169,10 +166,7 @@ class Replay:
         """
         contents = Survey(config).look(_all(paths, tuple(config.venues)))
         self.contents = contents
-        listings = {
-            stream.feed.listing.symbol: None
-            for stream in contents.streams.values()
-        }
+        listings = {stream.feed.listing.symbol: None for stream in contents.streams.values()}
         if not listings:
             raise CaptureError("nothing in the capture is a market data stream that hftmm knows")
         played = dict.fromkeys(frame.venue for frame in contents.frames)
@@ -289,9 +283,7 @@ class Replay:
         request = codec.recognise(frame.route, url)
         if request is None or request.purpose != "book":
             return None
-        listing = self.contents.definitions.get(
-            (frame.venue, family(frame.route), request.listing)
-        )
+        listing = self.contents.definitions.get((frame.venue, family(frame.route), request.listing))
         if listing is None:
             return None
         return Request(request.route, request.path, "book", 0, listing.key), 200, body

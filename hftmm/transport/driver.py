@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from hftmm.core.errors import Unavailable
-from hftmm.desk.commands import Answer, Command, Practice, Stop, View
+from hftmm.desk.commands import Answer, Command, Practice, Status, Stop, View
+from hftmm.desk.snapshot import DeskSnapshot
+from hftmm.engine import publisher
 from hftmm.engine.engine import Engine
-from hftmm.storage.captures import CaptureWriter
 from hftmm.transport.http import HttpClient
 from hftmm.transport.websocket import StreamConnection
 from hftmm.venues.codec import Request
@@ -41,6 +42,20 @@ def steady_clock() -> Callable[[], int]:
     return lambda: epoch_ns + monotonic_ns()
 
 
+class Recorder(Protocol):
+    """Keeps what was received; `failure` says why it stopped, one line, "" while it goes on."""
+
+    failure: str
+
+    def write(self, received_ns: int, venue: str, route: str, body: bytes) -> None: ...
+
+    def write_rest(
+        self, received_ns: int, venue: str, route: str, url: str, body: bytes
+    ) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 class Driver:
     """Runs one engine.
 
@@ -53,7 +68,7 @@ class Driver:
         engine: Engine,
         *,
         clock: Callable[[], int] | None = None,
-        recorder: CaptureWriter | None = None,
+        recorder: Recorder | None = None,
         control: str = "",
     ) -> None:
         """
@@ -65,17 +80,24 @@ class Driver:
         self.clock = clock or steady_clock()
         self._recorder = recorder
         self._control = control
+        self._pictures = 0
         self._connections: dict[tuple[str, int], StreamConnection] = {}
-        self._http = HttpClient()
+        self._http = HttpClient(clock=self.clock)
         self._tasks: asyncio.TaskGroup | None = None
 
-    async def run(self) -> None:
-        """Until `stopping` is set; every connection is closed when it returns."""
+    async def run(self, at_end: Callable[[], None] | None = None) -> None:
+        """Until `stopping` is set; every connection is closed when it returns.
+
+        Args:
+            at_end: called once, while everything still stands.
+        """
         async with self._http, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self.engine.start(self.clock())
             ticking = tasks.create_task(self._tick())
             await self.stopping.wait()
+            if at_end is not None:
+                at_end()
             self._tasks = None
             ticking.cancel()
             for connection in list(self._connections.values()):
@@ -93,10 +115,27 @@ class Driver:
                     return Answer(False, "faults can be switched on practice venues only")
                 self._spawn(self._switch(venue, fault))
                 return Answer(True, f"asked {venue} for {fault}")
+            case Status():
+                return Answer(True, self.status().decode())
             case Stop(reason=reason):
                 log.info("stopping reason=%s", reason)
                 self.stopping.set()
                 return Answer(True, "stopping")
+
+    def asked(self, viewer: int, command: Command) -> Answer:
+        """What one of several viewers asks."""
+        if not isinstance(command, View | Status):
+            log.info("command viewer=%d command=%r", viewer, command)
+        return self.command(command)
+
+    def picture(self, view: View) -> DeskSnapshot:
+        """What a viewer sees now."""
+        self._pictures += 1
+        return publisher.snapshot(self.engine, view, self._pictures, self.clock())
+
+    def status(self) -> bytes:
+        """The line of status, JSON."""
+        return msgspec.json.encode(publisher.status(self.engine, self.clock()))
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,7 +209,6 @@ class Driver:
 
     async def _fetch(self, session: VenueSession, request: Request) -> None:
         url = session.base_url(request.route) + request.path
-        sent_ns = self.clock()
         try:
             reply = await self._http.request(url, method=request.method)
         except Unavailable as error:
@@ -180,7 +218,7 @@ class Driver:
         if self._recorder is not None:
             self._recorder.write_rest(now_ns, session.venue, request.route, url, reply.body)
         if request.purpose == "clock" and reply.status == 200:
-            session.clock_answered(reply.body, sent_ns, now_ns)
+            session.clock_answered(reply.body, reply.sent_ns, reply.received_ns)
             return
         wait_s = _seconds(reply.headers)
         if reply.status != 200 and wait_s:
@@ -212,7 +250,7 @@ class Driver:
         else:
             work.close()
 
-    def _tend_recorder(self, recorder: CaptureWriter) -> None:
+    def _tend_recorder(self, recorder: Recorder) -> None:
         recorder.flush()
         if recorder.failure:
             note = Note("error", "record", "recording stopped", recorder.failure, self.clock())

@@ -76,6 +76,12 @@ class DepthFeed:
         self.heard_ns = now_ns
         return self._sequenced(frame, delta)
 
+    def begin(self, frame: bytes, now_ns: int) -> int:
+        """Begins the book with a delta; see `BookSync.seed`."""
+        self.slow += 1
+        self.heard_ns = now_ns
+        return self.sync.seed(self._decoded(frame, now_ns))
+
     def answered(self, snapshot: BookDelta) -> tuple[Verdict, int]:
         """Takes a REST snapshot; see `BookSync.join`."""
         verdict, flags = self.sync.join(snapshot)

@@ -18,9 +18,7 @@ MakeCodec = Callable[[Config, VenueConfig], VenueCodec]
 GROUP: Final = "hftmm.venues"
 OURS: Final[dict[str, MakeCodec]] = {
     "binance": lambda _, own: BinanceCodec(own.book_depth),
-    "bybit": lambda config, _: BybitCodec(
-        "warn" if config.book.gap_policy == "warn" else "strict"
-    ),
+    "bybit": lambda config, _: BybitCodec("warn" if config.book.gap_policy == "warn" else "strict"),
     "okx": lambda *_: OkxCodec(),
 }
 
@@ -37,9 +35,7 @@ def codecs(config: Config) -> dict[str, VenueCodec]:
     Raises:
         ConfigError: a registered venue cannot be loaded.
     """
-    return {
-        name: codec(name, config, own) for name, own in config.venues.items() if own.enabled
-    }
+    return {name: codec(name, config, own) for name, own in config.venues.items() if own.enabled}
 
 
 def codec(name: str, config: Config, own: VenueConfig) -> VenueCodec:
@@ -58,5 +54,7 @@ def codec(name: str, config: Config, own: VenueConfig) -> VenueCodec:
                 return registered(config, own)
             except Exception as error:
                 # Someone else's code: whatever it raises, the operator needs to know whose.
-                raise ConfigError(f"venue {name} ({entry.value}) cannot be loaded: {error}") from error
+                raise ConfigError(
+                    f"venue {name} ({entry.value}) cannot be loaded: {error}"
+                ) from error
     raise ConfigError(f"venue {name} is not registered: one of {', '.join(names())}")

@@ -205,6 +205,7 @@ class VenueSession:
         """
         self.codec = codec
         self.venue = codec.venue
+        self.hosts = hosts
         self.policy = policy or Policy()
         self.outbox: list[Output] = []
         self.depths: dict[str, DepthFeed] = {}
