@@ -171,6 +171,25 @@ async def test_a_row_has_its_sizes_and_the_sum_from_the_touch_to_it() -> None:
         assert rows["00.0"] == ["2.75", "1.25", "0.50", "65000.0"]
 
 
+async def test_a_venue_that_does_not_count_is_dim_under_its_sign() -> None:
+    venues = (venue_quote("binance"), venue_quote("bybit", state="stale"), venue_quote("okx"))
+    async with shown(desk_snapshot(venues=venues)) as it:
+        assert it.lines("ladder")[0].split().count("◌bybit") == 2
+        roles = {role for line in it.pane("ladder").lines[1:] for _, role in line}
+        assert "live venue.binance" in roles
+        best_ask = next(line for line in it.lines("ladder") if " 65001.0 " in line)
+        assert best_ask.split() == ["65001.0", "0.62", "1.57", "0.43", "1.05", "0.12"]
+        assert "live venue.bybit" not in roles
+
+
+async def test_no_price_is_invented_before_the_first_quote() -> None:
+    nothing = best_quote(bid=None, ask=None, spread_bps=None, state="empty")
+    async with shown(desk_snapshot(nbbo=nothing, net=nothing)) as it:
+        text = " ".join(it.lines("ladder")[1:])
+        assert "empty" in text
+        assert "0.0" not in text.replace("mid 65000.75", "").replace("micro 65000.82", "")
+
+
 async def test_the_rule_shows_spread_net_mid_and_microprice() -> None:
     async with shown() as it:
         rule = next(line for line in it.lines("ladder") if "spread" in line)
@@ -253,9 +272,30 @@ async def test_the_best_quotes_name_their_venues_before_and_after_fees() -> None
         assert any("after fees" in line and "bybit / binance" in line for line in lines)
 
 
-async def test_a_narrower_nbbo_shortens_its_venues_before_it_drops_them() -> None:
-    async with shown(size=(160, 45)) as it:
-        assert any("NBBO" in line and "bin+2 / bin+1" in line for line in it.lines("nbbo"))
+@pytest.mark.parametrize(
+    ("size", "tail"),
+    [((200, 60), "bin+byb+okx / bin+okx"), ((140, 50), "bin+2 / bin+1"), ((110, 50), "1.51")],
+)
+async def test_a_narrower_nbbo_shortens_its_venues_before_it_drops_them(
+    size: tuple[int, int], tail: str
+) -> None:
+    async with shown(size=size) as it:
+        assert next(line for line in it.lines("nbbo") if "NBBO" in line).endswith(tail)
+
+
+async def test_a_crossed_market_is_named_where_there_is_room_for_nothing_else() -> None:
+    crossed = best_quote(bid=65002.0, state="crossed")
+    async with shown(desk_snapshot(nbbo=crossed), (100, 45)) as it:
+        assert any(line.startswith("  CROSSED") for line in it.lines("nbbo"))
+
+
+async def test_what_is_wrong_goes_before_funding_where_there_is_no_room_for_both() -> None:
+    venues = tuple(
+        venue_quote(venue, state="stale", reason="silent") for venue in ("binance", "bybit", "okx")
+    )
+    async with shown(desk_snapshot(venues=venues), (120, 45)) as it:
+        assert not any("funding" in line for line in it.lines("nbbo"))
+        assert it.lines("nbbo")[-2:] == ["◌ binance stale: silent", "◌ bybit stale: silent"]
 
 
 async def test_funding_stands_below_the_venues_of_a_perpetual_only() -> None:

@@ -77,7 +77,8 @@ def _parts(picture: Picture) -> list[Line]:
         market = f"  {fmt.plain(snapshot.market)} ▾ "
         parts.append(((market, "bold bright @screen.markets"),))
     if picture.frozen_ns is not None:
-        held = fmt.age(picture.frozen_ns // _NS * 1e3)
+        seconds = picture.frozen_ns // _NS
+        held = fmt.age(seconds * 1e3) if seconds >= 10 else f"{seconds}s"
         parts.append(((f" ❚❚ FROZEN {held} ", "bold badge on warning"), (" ", "plain")))
     if picture.silent_ns and picture.connected:
         silent = picture.silent_ns // 100_000_000 / 10

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
-from hftmm.desk.snapshot import BestQuote, DeskSnapshot, Ladder
+from hftmm.desk.snapshot import BestQuote, DeskSnapshot
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import Picture
+from hftmm.terminal.picture import Picture, glyph
 from hftmm.terminal.widgets.ladder_line import Layout, LevelRow, RuleRow, level, names, plan, rule
 from hftmm.terminal.widgets.lines import Line
 from hftmm.terminal.widgets.pane import Pane
@@ -48,8 +49,8 @@ class LadderPane(Pane):
     TITLE = "ladder"
     HELP = (
         "The book of all venues by price: bids to the left, asks to the right, each venue in its "
-        "hue, Σ the size from the best price to here with its depth behind it. Prices stand still: "
-        "space puts the market in the middle; arrows look further out. The rule shows the spread, "
+        "hue, Σ what the live ones have from the best price to here, drawn behind it. Prices "
+        "stand still: space centres them, arrows look further out. The rule shows the spread, "
         "what a crossing would earn after fees (net), the middle and the size-weighted middle "
         "(micro). `last` is the last trade, fading. Locked and crossed rows say so."
     )
@@ -101,7 +102,7 @@ class LadderPane(Pane):
             self.recentre()
         self._follow(touch, upper, lower)
         anchor = 0 if self._anchor is None else self._anchor
-        layout = _layout(ladder, (anchor + upper) * ladder.group, width)
+        layout = _layout(snapshot, (anchor + upper) * ladder.group, width)
         if layout != self._layout:
             self._layout = layout
             self.forget()
@@ -151,8 +152,10 @@ class LadderPane(Pane):
         ladder = snapshot.ladder
         bids = [_by_group(column.bids, ladder.group) for column in ladder.columns]
         asks = [_by_group(column.asks, ladder.group) for column in ladder.columns]
-        bid_sums = _sums(bids, reverse=True)
-        ask_sums = _sums(asks, reverse=False)
+        live = {quote.venue for quote in snapshot.venues if quote.state == "live"}
+        counted = [column.venue in live for column in ladder.columns]
+        bid_sums = _sums(list(compress(bids, counted)), reverse=True)
+        ask_sums = _sums(list(compress(asks, counted)), reverse=False)
         last = _last(snapshot)
         crossing = best.state if best.state in {"locked", "crossed"} else ""
         bid_depth = _depth(bid_sums, groups)
@@ -166,7 +169,10 @@ class LadderPane(Pane):
             is_ask = touch.ask is not None and group >= touch.ask
             rows.append(
                 LevelRow(
-                    price=fmt.price(group * ladder.group, ladder.decimals),
+                    # No price is invented before the first quote, nor below nothing.
+                    price=fmt.price(group * ladder.group, ladder.decimals)
+                    if group > 0 and self._anchor is not None
+                    else "",
                     side=_SIDES[is_bid, is_ask],
                     best=group in {touch.bid, touch.ask},
                     crossing=crossing if is_bid and is_ask else "",
@@ -200,9 +206,12 @@ def _away(touch: _Touch, lowest: int, highest: int) -> int:
     return max(0, touch.centre - highest) or min(0, touch.centre - lowest)
 
 
-def _layout(ladder: Ladder, highest: float, width: int) -> Layout:
+def _layout(snapshot: DeskSnapshot, highest: float, width: int) -> Layout:
+    ladder = snapshot.ladder
+    signs = {quote.venue: glyph(quote.state)[0] for quote in snapshot.venues}
     venues = tuple(column.venue for column in ladder.columns)
-    return plan(venues, len(fmt.price(highest, ladder.decimals)), width)
+    layout = plan(venues, len(fmt.price(highest, ladder.decimals)), width)
+    return layout._replace(signs=tuple([signs.get(venue, "?") for venue in layout.venues]))
 
 
 def _by_group(levels: Sequence[tuple[float, float]], group: float) -> dict[int, float]:
@@ -210,7 +219,7 @@ def _by_group(levels: Sequence[tuple[float, float]], group: float) -> dict[int, 
 
 
 def _sums(venues: Sequence[dict[int, float]], *, reverse: bool) -> dict[int, float]:
-    """Size from the best group to each group of a side, all venues."""
+    """Size from the best group of a side to each of its groups, over these venues."""
     total: dict[int, float] = {}
     for sizes in venues:
         for group, size in sizes.items():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hftmm.desk.snapshot import BestQuote
 from hftmm.terminal import format as fmt
-from hftmm.terminal.picture import hue
+from hftmm.terminal.picture import GLYPHS, hue
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 
 
@@ -17,6 +17,7 @@ class Layout(NamedTuple):
         venues: nearest the price first; empty if one column holds all of them.
         price: two cells of marks included.
         total: what stands beside the price where the venues do not fit.
+        signs: the state of each venue, as in the NBBO pane.
     """
 
     venues: tuple[str, ...]
@@ -25,6 +26,14 @@ class Layout(NamedTuple):
     sum: int
     last: int
     total: int = 0
+    signs: tuple[str, ...] = ()
+
+    def hues(self) -> list[str]:
+        """Each venue's role; the sizes of one that is not live are dim, for they do not count."""
+        return [
+            hue(venue) if sign == GLYPHS["live"] else "dim"
+            for venue, sign in zip(self.venues, self.signs, strict=True)
+        ]
 
 
 class LevelRow(NamedTuple):
@@ -98,7 +107,10 @@ def plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
 
 def names(layout: Layout) -> Line:
     """The names above the columns."""
-    right = [(_short(venue).rjust(layout.venue), hue(venue)) for venue in layout.venues]
+    right = [
+        (_name(venue, sign, layout.venue), role)
+        for venue, sign, role in zip(layout.venues, layout.signs, layout.hues(), strict=True)
+    ]
     total = [("size".rjust(layout.total), "dim")] if layout.total else []
     return (
         ("Σ".rjust(layout.sum - 3).ljust(layout.sum) if layout.sum else "", "dim"),
@@ -112,8 +124,10 @@ def names(layout: Layout) -> Line:
     )
 
 
-def _short(venue: str) -> str:
-    return fmt.fit(fmt.plain(venue), 8).rstrip()
+def _name(venue: str, sign: str, width: int) -> str:
+    """A venue's name over its sizes, behind the sign of its state unless it is live."""
+    shown = fmt.plain(venue) if sign == GLYPHS["live"] else f"{sign}{fmt.plain(venue)}"
+    return fmt.fit(shown, width - 1).rstrip().rjust(width)
 
 
 def level(row: LevelRow, layout: Layout) -> Line:
@@ -136,8 +150,8 @@ def _sizes(sizes: tuple[float | None, ...], layout: Layout, on: str) -> list[Spa
     if layout.venues:
         width = layout.venue
         return [
-            (fmt.size_cell(size, width), f"live {hue(venue)}{on}")
-            for venue, size in zip(layout.venues, sizes, strict=True)
+            (fmt.size_cell(size, width), f"live {role}{on}")
+            for role, size in zip(layout.hues(), sizes, strict=True)
         ]
     if not layout.total:
         return []

@@ -102,20 +102,26 @@ class LineWidget(Widget):
         if self._bright:
             self._settle(now_ns, changed)
         if calm:
+            for y in self._bright:
+                self._strips[y] = None
             changed.extend(self._bright)
             self._bright.clear()
+        before = list(zip(self._lines, self._strips, strict=True))
+        # Where rows move, most of them stood elsewhere a moment ago.
+        stood = {row: y for y, row in enumerate(old)} if calm and rows != old else {}
         for y, row in enumerate(rows):
+            if y < len(old) and row == old[y]:
+                continue
+            at = stood.get(row)
+            line, strip = before[at] if at is not None else (self.draw(row), None)
             if y < len(old):
-                if row == old[y]:
-                    continue
-                line = self.draw(row)
                 if not calm:
-                    self._brighten(y, self._lines[y], line, now_ns)
+                    self._brighten(y, before[y][0], line, now_ns)
                 self._lines[y] = line
-                self._strips[y] = None
+                self._strips[y] = strip
             else:
-                self._lines.append(self.draw(row))
-                self._strips.append(None)
+                self._lines.append(line)
+                self._strips.append(strip)
             changed.append(y)
         if len(old) > len(rows):
             changed.extend(range(len(rows), len(old)))

@@ -80,10 +80,17 @@ class NbboPane(Pane):
             *reasons,
         ]
 
+    # Names, a blank line, and the two best quotes.
+    _BESIDE_VENUES = 4
+
     def foot(self, picture: Picture) -> Sequence[Hashable]:
         snapshot = picture.shown
         if snapshot is None or all(quote.funding_bps is None for quote in snapshot.venues):
             return ()
+        venues = snapshot.venues
+        wrong = sum(quote.state != "live" or bool(quote.reason) for quote in venues)
+        if self._BESIDE_VENUES + len(venues) + wrong >= self.room[1]:
+            return ()  # what is wrong with a venue goes before its funding
         nexts = [quote.next_funding_ns for quote in snapshot.venues if quote.next_funding_ns]
         return (
             _Funding(
@@ -172,7 +179,11 @@ def _best_line(row: _Best, width: int) -> Line:
     line += [
         cell(text, column, role) for (text, role), column in zip(cells, columns[1:], strict=False)
     ]
-    return (*line, *best_tail(best, width - width_of(line)))
+    tail = best_tail(best, width - width_of(line))
+    word = _WORDS.get(best.state)
+    if word and not tail:
+        line[0] = (f"  {word}".ljust(_LABEL), "bold warning")
+    return (*line, *tail)
 
 
 def _funding_line(row: _Funding, width: int) -> Line:

@@ -34,6 +34,7 @@ class Pane(LineWidget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.top = 0
         self._moved = False
+        self._held = False
         self._label: Line = ()
         self._border: tuple[Strip, Strip] | None = None
 
@@ -59,6 +60,10 @@ class Pane(LineWidget, can_focus=True):
         if label != self._label:
             self._label = label
             self._reframe()
+        held = picture.frozen_ns is not None
+        if held != self._held:
+            self._held = held
+            self.repaint()
         if self.room[0] and self.room[1]:
             visible = self._visible(self.rows(picture), self.foot(picture))
             calm, self._moved = self._moved or not self.BRIGHTENS, False
@@ -144,6 +149,8 @@ class Pane(LineWidget, can_focus=True):
 
     @property
     def _edge(self) -> str:
+        if self._held:
+            return "warning"
         return "focus" if self.has_focus else "line"
 
     def _frame(self) -> tuple[Strip, Strip]:
