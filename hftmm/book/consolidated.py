@@ -9,7 +9,7 @@ from typing import Final
 
 from hftmm.book.nbbo import NBBO, best
 from hftmm.book.order_book import OrderBook
-from hftmm.book.signals import Deviation
+from hftmm.book.signals import Deviation, distance_bps
 from hftmm.core.events import VenueState
 from hftmm.core.fees import NO_FEES, FeeRates
 
@@ -119,14 +119,18 @@ class Member:
             self.state, self.reason = VenueState.LIVE, ""
         self.eligible = self.state is VenueState.LIVE
 
-    def watch(self, others: float, seconds: float, rule: Quarantine, now_ns: int) -> None:
+    def strays(self, mid: float, others: float, rule: Quarantine) -> bool:
+        """Whether its mid is further from the median of the others' than it may be."""
+        return abs(distance_bps(mid, others)) > self._limit_bps(rule)
+
+    def watch(
+        self, mid: float, others: float, seconds: float, rule: Quarantine, now_ns: int
+    ) -> None:
         """Quarantines a venue that strays from the median of the others, and lets it return."""
-        mid = self.mid
-        if mid is None:
-            return
-        limit = max(rule.floor_bps, rule.deviations * self.deviation.usual_bps)
+        limit = self._limit_bps(rule)
         deviation = self.deviation
-        deviation.measure(mid, others, seconds, straying=self.quarantined)
+        straying = self.quarantined or self.strays(mid, others, rule)
+        deviation.measure(mid, others, seconds, straying=straying)
         if abs(deviation.bps) > limit:
             self.quarantined = True
             self._calm_since_ns = NEVER_NS
@@ -136,6 +140,9 @@ class Member:
             else:
                 self._calm_since_ns = min(self._calm_since_ns, now_ns)
                 self.quarantined = now_ns - self._calm_since_ns < rule.release_ns
+
+    def _limit_bps(self, rule: Quarantine) -> float:
+        return max(rule.floor_bps, rule.deviations * self.deviation.usual_bps)
 
 
 class ConsolidatedBook:
@@ -192,20 +199,36 @@ class ConsolidatedBook:
     def watch(self, now_ns: int) -> None:
         """Compares the venues' mids, to quarantine one that strays; call it a few times a second.
 
-        With fewer than three venues nobody can tell which of them strays.
+        With fewer than three venues nobody can tell which of them strays: none is quarantined,
+        and one that is stays so.
         """
         seconds = (now_ns - self._watched_ns) / _SECOND if self._watched_ns else 0.0
         self._watched_ns = now_ns
-        judged = [
-            (member, mid)
+        rule = self._quarantine
+        mids = {
+            member: mid
             for member in self.members
             if member.state in (VenueState.LIVE, VenueState.QUARANTINED)
             and (mid := member.mid) is not None
-        ]
-        for member, _ in judged:
-            others = [mid for other, mid in judged if other is not member and not other.quarantined]
+        }
+        trusted = [member for member in mids if not member.quarantined]
+        # One that strays draws the median of the others away from each of them: the furthest is
+        # judged first, and the rest without it.
+        while len(trusted) >= 3:
+            medians = {
+                member: median(mids[other] for other in trusted if other is not member)
+                for member in trusted
+            }
+            furthest = max(trusted, key=lambda m: abs(distance_bps(mids[m], medians[m])))
+            if not furthest.strays(mids[furthest], medians[furthest], rule):
+                break
+            furthest.watch(mids[furthest], medians[furthest], seconds, rule, now_ns)
+            trusted.remove(furthest)
+            del mids[furthest]
+        for member, mid in mids.items():
+            others = [mids[other] for other in trusted if other is not member]
             if len(others) >= 2:
-                member.watch(median(others), seconds, self._quarantine, now_ns)
+                member.watch(mid, median(others), seconds, rule, now_ns)
         self.review(now_ns)
 
     def nbbo(self, now_ns: int) -> NBBO:

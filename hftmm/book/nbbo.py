@@ -74,10 +74,10 @@ def best(quotes: list[tuple[str, float, float, float, float]], net: bool, ns: in
     at_ask = sorted((-size, venue) for price, size, venue in asks if price == ask)
     return NBBO(
         bid,
-        -sum(size for size, _ in at_bid),
+        sum((-size for size, _ in at_bid), 0.0),
         tuple(venue for _, venue in at_bid),
         ask,
-        -sum(size for size, _ in at_ask),
+        sum((-size for size, _ in at_ask), 0.0),
         tuple(venue for _, venue in at_ask),
         net,
         ns,

@@ -78,6 +78,7 @@ class OrderBook:
     """
 
     __slots__ = (
+        "_brought",
         "_scale",
         "_top_ns",
         "ask",
@@ -103,6 +104,7 @@ class OrderBook:
         self.received_ns = 0
         self.bid_floor: int | None = None
         self.ask_ceiling: int | None = None
+        self._brought = (0, 0)
         self._scale = float(10**listing.decimals)
         self.top: TopOfBook | None = None
         self._top_ns = 0
@@ -124,6 +126,8 @@ class OrderBook:
             Flags of `kernels`: BID_MOVED and ASK_MOVED if price or size of the touch changed,
             CROSSED if the levels now cross, which the caller must treat as corruption.
         """
+        # Ids that began anew (OKX after maintenance) make a quote of before look new for ever.
+        renumbered = delta.state_id < self.ints[0, STATE_ID]
         if delta.snapshot:
             flags = self._replace(delta)
         else:
@@ -148,7 +152,11 @@ class OrderBook:
         self.ints[0, STATE_ID] = delta.state_id
         self.ints[0, VENUE_MS] = delta.venue_ns // MILLISECOND
         self.received_ns = delta.received_ns
-        return self.settle(flags)
+        flags = self.settle(flags)
+        if renumbered and self.top is not None:
+            self.top = None
+            flags |= self._show_levels()
+        return flags
 
     def settle(self, flags: int) -> int:
         """Brings the touch up to date after the levels changed, here or in a fused kernel.
@@ -175,10 +183,12 @@ class OrderBook:
         """Takes the venue's fast best bid and offer, if it is newer than the levels.
 
         Returns:
-            Flags as `apply`; 0 if it was old news.
+            Flags as `apply`; 0 if it was old news, or crossed, which no venue's own book is.
         """
         newest = self.ints[0, STATE_ID] if self.top is None else self.top.sequence_id
         if top.sequence_id <= newest or not self.valid:
+            return 0
+        if top.bid >= top.ask and top.bid_size > 0.0 and top.ask_size > 0.0:
             return 0
         self.top = top
         self._top_ns = top.venue_ns
@@ -215,31 +225,37 @@ class OrderBook:
         return int(self.ints[side, LEVELS] + self.ints[side, FAR])
 
     def near_edge(self, levels: int) -> bool:
-        """The known depth of a side is nearly used up: fewer levels than this are left of it."""
-        if self.bid_floor is not None:
-            ticks, _ = self.levels(BIDS)
-            if np.count_nonzero(ticks >= self.bid_floor) < levels:
-                return True
-        if self.ask_ceiling is not None:
-            ticks, _ = self.levels(ASKS)
-            return bool(np.count_nonzero(ticks <= self.ask_ceiling) < levels)
+        """The known depth of a side is nearly used up: fewer levels than this are left of it.
+
+        A side that came with fewer is near its edge only below what it came with: another
+        snapshot would bring no more.
+        """
+        for side, edge in ((BIDS, self.bid_floor), (ASKS, self.ask_ceiling)):
+            if edge is not None:
+                ticks, _ = self.levels(side)
+                known = ticks >= edge if side == BIDS else ticks <= edge
+                if np.count_nonzero(known) < min(levels, self._brought[side]):
+                    return True
         return False
 
     def depth(self, side: SideIndex, levels: int) -> list[tuple[float, float]]:
         """(price, size) of the best levels as best known, the newer of book and top first."""
-        ticks, sizes = self.levels(side, levels + 1)
-        prices = (ticks / self._scale).tolist()
-        known = list(zip(prices, sizes.tolist(), strict=True))
-        if self.top is not None:
+        if self.top is None:
+            return self._priced(side, levels)
+        first = (self.bid, self.bid_size) if side == BIDS else (self.ask, self.ask_size)
+        if first[1] <= 0.0:
+            return []
+        fetched = levels
+        while True:
+            known = self._priced(side, fetched)
             if side == BIDS:
-                first = (self.bid, self.bid_size)
-                known = [level for level in known if level[0] < self.bid]
+                behind = [level for level in known if level[0] < first[0]]
             else:
-                first = (self.ask, self.ask_size)
-                known = [level for level in known if level[0] > self.ask]
-            if first[1] > 0.0:
-                known.insert(0, first)
-        return known[:levels]
+                behind = [level for level in known if level[0] > first[0]]
+            # The touch may have walked past any number of levels that the book still shows.
+            if len(behind) >= levels - 1 or len(known) < fetched:
+                return [first, *behind][:levels]
+            fetched *= 2
 
     def walk(self, taker: Side, quantity: float) -> Taken:
         """What taking `quantity` base coins would get now: a buy walks the asks.
@@ -264,6 +280,10 @@ class OrderBook:
         )
         return Taken(taken, cost / taken / self._scale, last / self._scale)
 
+    def _priced(self, side: SideIndex, depth: int) -> list[tuple[float, float]]:
+        ticks, sizes = self.levels(side, depth)
+        return list(zip((ticks / self._scale).tolist(), sizes.tolist(), strict=True))
+
     def _replace(self, delta: BookDelta) -> int:
         ticks, sizes, n = delta.ticks, delta.sizes, delta.n_bids
         whole = delta.complete
@@ -272,6 +292,10 @@ class OrderBook:
         self._grow(4 * max(n, delta.count - n))
         self._load(BIDS, ticks[:n], sizes[:n])
         self._load(ASKS, -ticks[n:], sizes[n:])
+        if any(self.ints[side, BEST] < 0 < self.ints[side, FAR] for side in (BIDS, ASKS)):
+            # The best level came a second time, with size 0: the window is centred on nothing.
+            self._rebuild(0)
+        self._brought = (self.count(BIDS), self.count(ASKS))
         self.valid = True
         self.reason = ""
         self.top = None

@@ -27,6 +27,11 @@ def microprice(bid: float, bid_size: float, ask: float, ask_size: float) -> floa
     return (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
 
 
+def distance_bps(price: float, reference: float) -> float:
+    """How far a price is above a reference > 0, basis points of the reference."""
+    return (price - reference) / reference * BPS
+
+
 class Deviation:
     """How far one venue's mid usually is from the others', and whether it strays.
 
@@ -54,7 +59,7 @@ class Deviation:
             others: median of the other venues' mids.
             seconds: since the last measurement.
         """
-        self.bps = (mid - others) / others * BPS
+        self.bps = distance_bps(mid, others)
         if not straying:
             kept = math.exp(-seconds / SPREAD_MEMORY)
             self._mean_square = self._mean_square * kept + self.bps * self.bps * (1.0 - kept)

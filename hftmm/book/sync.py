@@ -93,6 +93,9 @@ class BookSync:
                 return verdict, self._apply(delta)
             case Verdict.SNAPSHOT:
                 delta.snapshot = True
+                # A stream that brings its snapshots goes on to tell what comes within its depth:
+                # unlike that of a REST snapshot, its edge moves with the touch.
+                delta.complete = True
                 return verdict, self._begin(delta)
             case Verdict.HOLD:
                 self._held.append(delta.copy())
@@ -101,6 +104,8 @@ class BookSync:
             case Verdict.RESYNC | Verdict.REFETCH:
                 self.gaps += 1
                 self.lose(f"gap: update {self.last} is followed by {delta.first_id}")
+                # What was held connects to the book just lost, but not to this message.
+                self._held.clear()
                 if self.by_rest:
                     self._held.append(delta.copy())
         return verdict, 0
@@ -114,7 +119,7 @@ class BookSync:
         """
         if not self.wanting and not self.refreshing:
             return Verdict.SKIP, 0
-        last, joining = snapshot.final_id, True
+        last, joining, skipped = snapshot.final_id, True, 0
         follow: list[BookDelta] = []
         for delta in self._held:
             verdict = self._sequence(last, delta, joining)
@@ -122,7 +127,7 @@ class BookSync:
                 follow.append(delta)
                 last, joining = delta.final_id, False
             elif verdict is Verdict.SKIP:
-                self.skipped += 1
+                skipped += 1
             elif joining:
                 return Verdict.REFETCH, 0
             else:
@@ -133,6 +138,7 @@ class BookSync:
         if self.refreshing and last < self.last:
             return Verdict.REFETCH, 0
         self.refreshing = False
+        self.skipped += skipped
         flags = self._begin(snapshot)
         self._joining = joining
         if joining:
@@ -191,6 +197,7 @@ class BookSync:
         flags = self.book.apply(snapshot)
         self.live = True
         self.wanting = False
+        self._joining = False
         self._held.clear()
         self._note(snapshot.final_id)
         return self._reject_crossed(flags)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
+from functools import lru_cache
+from math import gcd, lcm
 from typing import Final
 
 from hftmm.book.consolidated import ConsolidatedBook, Member
@@ -114,6 +118,20 @@ def walk(
     return Edge(size, cost, proceeds, gross)
 
 
+@lru_cache(maxsize=1024)
+def common_lot(a: Decimal, b: Decimal) -> Decimal:
+    """The smallest size that is a whole number of both lots."""
+    x, y = Fraction(a), Fraction(b)
+    lot = Fraction(lcm(x.numerator, y.numerator), gcd(x.denominator, y.denominator))
+    return Decimal(lot.numerator) / Decimal(lot.denominator)
+
+
+def floored(size: float, lot: Decimal) -> float:
+    """The largest whole number of lots not above `size`, which is below 2**53 lots."""
+    lots = (Decimal(repr(size)) / lot).quantize(Decimal(1), ROUND_DOWN)
+    return float(lots * lot)
+
+
 @dataclass(slots=True)
 class Totals:
     """What the detector saw since it began.
@@ -154,7 +172,7 @@ class ArbitrageDetector:
             return
         open_pairs = set()
         for buy in book.eligible:
-            if buy.book.ask_size <= 0.0:
+            if buy.book.ask_size <= 0.0 or buy.book.ask <= 0.0:
                 continue
             for sell in book.eligible:
                 if sell is not buy and sell.book.bid > buy.book.ask and sell.book.bid_size > 0.0:
@@ -192,8 +210,8 @@ class ArbitrageDetector:
         edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, config.max_quantity)
         size = edge.size
         if size > 0.0:
-            # Both venues' lots; what the venues' lots cut off is taken out of the price as well.
-            size = float(sell.book.listing.size(buy.book.listing.size(size)))
+            # What the lots cut off is the dearest part: the rest is priced anew.
+            size = floored(size, common_lot(buy.book.listing.lot, sell.book.listing.lot))
             if 0.0 < size < edge.size:
                 edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, size)
         if size > 0.0:
@@ -204,8 +222,8 @@ class ArbitrageDetector:
             ask, bid = buy.book.ask, sell.book.bid
             size = min(buy.book.ask_size, sell.book.bid_size, config.max_quantity)
             gross_bps = (bid - ask) / ask * BPS
-            profit = (bid * sell.sell_yield - ask * buy.buy_cost) * size
-            net_bps = profit / (size * ask) * BPS
+            net = bid * sell.sell_yield - ask * buy.buy_cost
+            profit, net_bps = net * size, net / ask * BPS
         ages = [(now_ns - member.book.received_ns) / _MILLISECOND for member in (buy, sell)]
         return Opportunity(
             self.book.symbol,
@@ -233,7 +251,7 @@ class ArbitrageDetector:
                 return f"{member.venue} {age:.0f} ms old > {config.max_age_ms}"
         for member, price in ((buy, buy.book.ask), (sell, sell.book.bid)):
             listing = member.book.listing
-            least = max(config.min_quantity, float(listing.min_size))
+            least = max(config.min_quantity, float(listing.min_size), float(listing.lot))
             if size < least:
                 return f"size {size:g} < {least:g} at {member.venue}"
             if size * price < float(listing.min_notional):

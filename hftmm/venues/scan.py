@@ -1,10 +1,22 @@
 """The depth path: price levels straight out of the bytes of a frame, without decoding the rest.
 
 `DepthScanner` walks a frame once and, where it is plainly the next one, applies it to the book in
-the same call. It accepts only what it fully understands: JSON without white
-space, escapes or a repeated key, plain decimals on the listing's grid. Anything else it declines,
-and the codec's general decoder has the say. Where it accepts, its result equals the general
-decoder's; a property test holds the two together on mutated frames.
+the same call. It accepts only what it fully understands: JSON without white space, escapes,
+exponents or characters beyond ASCII, each key of the layout exactly once, ids and stamps from 0,
+plain decimals on the listing's grid. Anything else it declines, and the codec's general decoder
+has the say.
+
+Where both accept, their results are equal bit for bit. In two ways the kernel asks for less than
+a decoder may, and neither can make a book wrong, since every number that reaches the book stands
+in the frame under its own name, once:
+
+* It looks at the keys of the layout only, wherever they stand. How the objects around them are
+  called, and what other keys hold, it does not see; which stream a frame belongs to was decided
+  before, by the venue's name for it.
+* It reads an id or a stamp in quotes as well as a bare one.
+
+A property test holds this on mutated frames: put into the documented envelope, what the kernel
+read must be what the general decoder reads.
 """
 
 from __future__ import annotations
@@ -360,6 +372,8 @@ def scan(
                 i = stop + 1
             elif slot >= 0:
                 i, numbers[slot] = _integer(frame, i, end)
+                if numbers[slot] < 0 and slot != CHECKSUM:
+                    return -1
             elif c == _QUOTE:
                 i = _string_end(frame, i + 1, end) + 1
                 if i == 0:
@@ -435,9 +449,11 @@ def advance(
     applied = ints[0, APPLIED]
     final = ticks[NUMBERS + FINAL_ID]
     before = ticks[NUMBERS + PREV_ID] if chained else ticks[NUMBERS + FIRST_ID] - 1
+    # An id of 1 begins anew at Bybit, whatever came before it.
     if (
         before != applied
         or final <= applied
+        or final == 1
         or ticks[NUMBERS + CHECKSUM] != 0
         or ticks[NUMBERS + KIND] == 1
     ):
