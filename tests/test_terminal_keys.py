@@ -149,8 +149,10 @@ async def _net(it: Operator) -> None:
     await it.press("n")
     assert it.view.net
     assert ("after fees", "warning") in it.screen.query_one(LadderPane).label(it.screen.picture)
+    assert it.view.group == 50
     await it.press("n")
     assert not it.view.net
+    assert it.view.group == 5
 
 
 async def _scroll_up(it: Operator) -> None:

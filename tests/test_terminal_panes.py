@@ -463,10 +463,15 @@ def test_groups_go_up_and_down_the_same_steps() -> None:
 
 
 def test_a_market_starts_in_a_group_that_fits_its_price() -> None:
-    assert sensible(0.1, 65_000.0) == 5
-    assert sensible(0.01, 3_500.0) == 2
-    assert sensible(0.0001, 0.35) == 1
-    assert sensible(1e-9, 1e9) == GROUPS[-1]
+    assert sensible(0.1, 65_000.0, 0.1, 40) == 5
+    assert sensible(0.01, 3_500.0, 0.01, 40) == 2
+    assert sensible(0.0001, 0.35, 0.0001, 40) == 1
+    assert sensible(1e-9, 1e9, 0.0, 40) == GROUPS[-1]
+
+
+def test_a_wide_spread_takes_no_more_than_half_of_the_rows() -> None:
+    assert sensible(0.1, 65_000.0, 68.0, 40) == 50
+    assert sensible(0.1, 65_000.0, 68.0, 17) == 100
 
 
 def _resized(book: Ladder, *, venue: int, level: int, size: float) -> Ladder:

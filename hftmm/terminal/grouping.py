@@ -20,7 +20,15 @@ def finer(group: int) -> int:
     return next((one for one in reversed(GROUPS) if one < group), GROUPS[0])
 
 
-def sensible(step: float, mid: float) -> int:
-    """The group a market is first shown in: the narrowest of at least 0.05 bps of its price."""
-    wanted = mid * _GROUP_BPS / 10_000
+def sensible(step: float, mid: float, spread: float, rows: int) -> int:
+    """The group a market is first shown in.
+
+    Args:
+        spread: quote, what lies between best bid and ask; it takes no more than half of the rows.
+        rows: what the ladder shows of both sides together.
+
+    Returns:
+        The narrowest group of at least 0.05 bps of the price that leaves room for both sides.
+    """
+    wanted = max(mid * _GROUP_BPS / 10_000, 2 * spread / max(1, rows))
     return next((one for one in GROUPS if one * step >= wanted), GROUPS[-1])

@@ -151,6 +151,10 @@ def _not_a_colour(value: object) -> str:
     raise ValueError(repr(value))
 
 
+# How far towards the bright colour a number that changed is lit: seen, but its hue still told.
+_LIT = 0.6
+
+
 class Ink:
     """Styles by role, from one theme.
 
@@ -167,6 +171,7 @@ class Ink:
         self._grey = grey
         self._styles: dict[str, Style] = {}
         self._brightened: dict[str, Style] = {}
+        self._bright = Color.parse(theme.colours["bright"])
 
     def style(self, role: str) -> Style:
         """The style of a role; an unknown venue has the hue `venue.other`."""
@@ -176,11 +181,14 @@ class Ink:
         return style
 
     def brightened(self, role: str) -> Style:
-        """The style of a role for the moment after its number changed."""
+        """The style of a role for the moment after its number changed: its hue, lit up."""
         style = self._brightened.get(role)
         if style is None:
-            _, on, ground = role.partition(" on ")
-            style = self._brightened[role] = self._make(f"bold bright{on}{ground}")
+            style = self.style(role)
+            if style.color is not None and not self._grey:
+                lit = Color.parse(style.color.name).blend(self._bright, _LIT)
+                style += Style(color=lit.hex6)
+            self._brightened[role] = style
         return style
 
     def _make(self, role: str) -> Style:

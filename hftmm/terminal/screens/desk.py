@@ -69,7 +69,7 @@ class DeskScreen(Screen[None]):
         self._themes = themes
         self._notes = notes
         self._inks: dict[tuple[str, bool], Ink] = {}
-        self._groups: dict[str, int] = {}
+        self._groups: dict[tuple[str, bool], int] = {}
         self._shown: DeskSnapshot | None = None
         self._newest_number: int | None = None
         self._newest_ns = now_ns()
@@ -166,9 +166,13 @@ class DeskScreen(Screen[None]):
         """Chooses a price group for a market seen for the first time, and rows for the size."""
         market = self.view.market or snapshot.market
         ladder = snapshot.ladder
-        group = self._groups.get(market)
-        if group is None and ladder.mid is not None and market == snapshot.market:
-            group = self._groups[market] = sensible(ladder.step, ladder.mid)
+        group = self._groups.get((market, self.view.net))
+        best = snapshot.net if self.view.net else snapshot.nbbo
+        if group is None and best.bid and best.ask and market == snapshot.market:
+            spread = max(0.0, best.ask - best.bid)
+            rows = self.query_one(LadderPane).room[1] or self.size.height
+            group = sensible(ladder.step, best.bid, spread, rows)
+            self._groups[market, self.view.net] = group
         rows = self._wanted_rows()
         self._look(market=market, group=group or self.view.group, rows=rows)
 
@@ -200,7 +204,7 @@ class DeskScreen(Screen[None]):
 
     def look_at(self, symbol: str) -> None:
         """Puts another market on view, in the price group it was last seen in."""
-        self._look(market=symbol, group=self._groups.get(symbol, 1))
+        self._look(market=symbol, group=self._groups.get((symbol, self.view.net), 1))
 
     def action_market(self, step: int) -> None:
         """The next market, or the previous one; after the last comes the first."""
@@ -224,12 +228,15 @@ class DeskScreen(Screen[None]):
         """Wider price groups, or finer ones."""
         group = wider(self.view.group) if step > 0 else finer(self.view.group)
         if self.view.market:
-            self._groups[self.view.market] = group
+            self._groups[self.view.market, self.view.net] = group
         self._look(group=group)
 
     def action_net(self) -> None:
-        """Prices after taker fees, on and off."""
-        self._look(net=not self.view.net)
+        """Prices after taker fees, on and off; each has a price group of its own."""
+        net = not self.view.net
+        self._look(net=net, group=self._groups.get((self.view.market, net)))
+        if self._shown is not None:
+            self._settle_view(self._shown)
 
     # Panes
 

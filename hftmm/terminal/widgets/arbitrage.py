@@ -12,8 +12,8 @@ from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
-_MARKET = Column("market", 11, left=True)
-_RESULT = Column("result", 24, left=True, stretch=True)
+_MARKET = Column("market", 10, left=True)
+_RESULT = Column("result", 20, left=True, stretch=True)
 _COLUMNS = (
     Column("buy", 8, left=True, gap=0),
     Column("sell", 9, left=True, gap=1),

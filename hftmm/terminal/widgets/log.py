@@ -15,6 +15,7 @@ from hftmm.terminal.widgets.pane import Pane
 
 _SIGNS = {"debug": ("·", "dim"), "warning": ("!", "warning"), "error": ("✕", "danger")}
 _SOURCE = 9
+_NARROW = 11
 
 
 class _Entry(NamedTuple):
@@ -44,11 +45,12 @@ class LogPane(Pane):
         entries = sorted((*engine, *picture.notes), key=lambda row: row.ns)
         wanted = self.filter.casefold()
         width = self.room[0]
+        head = _head_width(width)
         rows = [
             _Entry(entry, text, i == 0)
             for entry in entries
             if not wanted or wanted in f"{entry.source} {entry.text}".casefold()
-            for i, text in enumerate(_broken(entry.text, max(8, width - _head_width(width))))
+            for i, text in enumerate(_broken(_said(entry, head), max(8, width - head)))
         ]
         last = max(0, len(rows) - self.room[1])
         if self._follows:
@@ -77,7 +79,7 @@ class LogPane(Pane):
         spans = (
             (f"{fmt.clock(row.row.ns)[:-1]} ", "dim"),
             (f"{sign} ", role),
-            *(((fmt.fit(source, _SOURCE) + " ", _hue(source)),) if head > 12 else ()),
+            *(((fmt.fit(source, _SOURCE) + " ", _hue(source)),) if head > _NARROW else ()),
             (row.text, text_role),
         )
         return tuple(spans)
@@ -88,9 +90,14 @@ def _broken(text: str, width: int) -> tuple[str, ...]:
     return tuple(fmt.wrap(fmt.plain(text), width))
 
 
+def _said(row: LogRow, head: int) -> str:
+    """The text, behind its source where that has no column of its own."""
+    return row.text if head > _NARROW else f"{row.source}: {row.text}"
+
+
 def _head_width(width: int) -> int:
     """Time and sign, and the source where there is room for it."""
-    return 11 + (_SOURCE + 1 if width >= 44 else 0)
+    return _NARROW + (_SOURCE + 1 if width >= 44 else 0)
 
 
 def _hue(source: str) -> str:
