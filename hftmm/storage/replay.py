@@ -157,6 +157,7 @@ class Replay:
     Attributes:
         engine: as it stands after the frames played so far.
         cpu_ns: process CPU time spent on them.
+        links: number of the session's link for each venue and route.
     """
 
     def __init__(self, config: Config, paths: Iterable[Path]) -> None:
@@ -186,7 +187,7 @@ class Replay:
         self.frames = 0
         self.cpu_ns = 0
         self._codecs = codecs
-        self._links: dict[str, dict[str, int]] = {}
+        self.links: dict[str, dict[str, int]] = {}
         self._unseeded: dict[tuple[str, str, bytes], DepthFeed] = {}
         started_ns = contents.frames[0].received_ns
         for venue, session in self.engine.exchanges.sessions.items():
@@ -194,7 +195,7 @@ class Replay:
             for (of, route, _), stream in contents.streams.items():
                 if of == venue:
                     routes.setdefault(route, []).append(stream.feed)
-            self._links[venue] = {
+            self.links[venue] = {
                 route: session.adopt(feeds, started_ns) for route, feeds in routes.items()
             }
         for (venue, route, cut), stream in contents.streams.items():
@@ -217,7 +218,7 @@ class Replay:
         if rest is not None:
             session.responded(*rest, now_ns)
         elif not frame.is_rest:
-            link = self._links[frame.venue].get(frame.route)
+            link = self.links[frame.venue].get(frame.route)
             if link is not None:
                 if self._unseeded:
                     self._seed(frame)
