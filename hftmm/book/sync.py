@@ -92,10 +92,10 @@ class BookSync:
                 self._joining = False
                 return verdict, self._apply(delta)
             case Verdict.SNAPSHOT:
-                delta.snapshot = True
                 # A stream that brings its snapshots goes on to tell what comes within its depth:
                 # unlike that of a REST snapshot, its edge moves with the touch.
-                delta.complete = True
+                delta.complete |= delta.snapshot
+                delta.snapshot = True
                 return verdict, self._begin(delta)
             case Verdict.HOLD:
                 self._held.append(delta.copy())
@@ -178,6 +178,14 @@ class BookSync:
     def forget(self) -> None:
         """The stream itself ended: nothing held so far connects to what comes next."""
         self._held.clear()
+
+    def rebase(self, book: OrderBook, factor: int) -> None:
+        """Goes on with a copy of the book on a grid `factor` times as fine."""
+        book.ints[0, APPLIED] = self.book.ints[0, APPLIED]
+        for delta in self._held:
+            delta.listing = book.listing
+            delta.tick_buffer = delta.ticks * factor
+        self.book = book
 
     def _judge(self, delta: BookDelta) -> Verdict:
         if self.live:

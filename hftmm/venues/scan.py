@@ -2,9 +2,9 @@
 
 `DepthScanner` walks a frame once and, where it is plainly the next one, applies it to the book in
 the same call. It accepts only what it fully understands: JSON without white space, escapes,
-exponents or characters beyond ASCII, each key of the layout exactly once, ids and stamps from 0,
-plain decimals on the listing's grid. Anything else it declines, and the codec's general decoder
-has the say.
+exponents or characters beyond ASCII, each key of the layout exactly once, ids from 0 and stamps
+from 1, plain decimals on the listing's grid. Anything else it declines, and the codec's general
+decoder has the say.
 
 Where both accept, their results are equal bit for bit. In two ways the kernel asks for less than
 a decoder may, and neither can make a book wrong, since every number that reaches the book stands
@@ -412,6 +412,8 @@ def scan(
         numbers[STATE_ID] = numbers[FINAL_ID]
     if not (seen >> VENUE_MS) & 1:
         numbers[VENUE_MS] = 0
+    elif numbers[VENUE_MS] == 0:
+        return -1
     if not (seen >> CHECKSUM) & 1:
         numbers[CHECKSUM] = 0
     if not (seen >> KIND) & 1:
@@ -530,13 +532,14 @@ class DepthScanner:
     def delta(self, received_ns: int) -> BookDelta | None:
         """The delta scanned last, on arrays that the next frame overwrites.
 
-        None for a snapshot: whether it is complete is for the general decoder to say.
+        None for a snapshot, or what may be one (Bybit's id 1): whether it is complete is for the
+        general decoder to say.
         """
         scratch = self._scratch
         first, final, prev, state, ms, checksum, kind, n_bids, count = scratch.ticks[
             NUMBERS:
         ].tolist()
-        if kind == 1:
+        if kind == 1 or final == 1:
             return None
         return BookDelta(
             self._listing,
