@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from hftmm.book.order_book import ASKS, BIDS, OrderBook, SideIndex
 from hftmm.config import Config
-from hftmm.core.errors import CaptureError, MalformedFrame
+from hftmm.core.errors import CaptureError, MalformedFrame, OffGrid
 from hftmm.core.instrument import Listing
 from hftmm.engine import publisher
 from hftmm.engine.engine import Engine
@@ -38,8 +38,8 @@ class Contents:
 
     Attributes:
         frames: in the order recorded.
-        feeds: by (venue, route, key).
-        books: REST snapshots of each venue, as requests by URL.
+        streams: by (venue, route, what the venue's cut finds in their frames).
+        definitions: by (venue, family of the route, the venue's symbol).
     """
 
     frames: list[CapturedFrame] = field(default_factory=list)
@@ -54,23 +54,25 @@ def family(route: str) -> str:
 
 
 class Survey:
-    """The first pass over a recording: which instruments and streams it has."""
+    """The first pass over a recording: which instruments and streams it has, on which grids."""
 
     def __init__(self, config: Config) -> None:
         self._codecs: dict[str, VenueCodec] = {
             name: registry.codec(name, config, config.venues[name]) for name in config.venues
         }
-        self._unseen: dict[tuple[str, str, bytes], Feed | None] = {}
 
     def look(self, frames: Iterable[CapturedFrame]) -> Contents:
-        """Reads it all, and tells."""
-        contents = Contents()
-        snapshots: set[tuple[str, str, str]] = set()
-        for frame in frames:
-            contents.frames.append(frame)
-            if frame.is_rest:
-                self._look_at_rest(frame, contents, snapshots)
-        places: dict[tuple[str, str, str], int] = {}
+        """Reads it all, and tells.
+
+        Raises:
+            CaptureError: instrument definitions in it cannot be read.
+        """
+        contents = Contents(list(frames))
+        grids = _Grids(contents.definitions, self._codecs)
+        books = self._look_at_rest(contents)
+        for frame, request, body in books:
+            grids.fit_book(frame, request.listing, body)
+        snapshots = {_instrument(frame, request.listing) for frame, request, _ in books}
         topics: dict[tuple[str, str, bytes], tuple[FeedKind, str, str] | None] = {}
         with_snapshot: set[tuple[str, str, bytes]] = set()
         for frame in contents.frames:
@@ -81,45 +83,44 @@ class Survey:
             if key not in topics:
                 topics[key] = self._identify(codec, frame)
             known = topics[key]
-            if known is None:
+            if known is None or known[0] is not FeedKind.DEPTH:
                 continue
-            kind, venue_symbol, _ = known
-            if kind is FeedKind.DEPTH:
-                if b'"snapshot"' in frame.body[:_SNAPSHOT_HEAD]:
-                    with_snapshot.add(key)
-                instrument = (frame.venue, family(frame.route), venue_symbol)
-                if instrument not in contents.definitions:
-                    places[instrument] = max(places.get(instrument, 0), _places(codec, frame.body))
+            is_snapshot = b'"snapshot"' in frame.body[:_SNAPSHOT_HEAD]
+            if is_snapshot:
+                with_snapshot.add(key)
+            grids.fit_frame(frame, known, is_snapshot)
         for (venue, route, cut), known in topics.items():
             if known is None:
                 continue
             kind, venue_symbol, topic = known
             instrument = (venue, family(route), venue_symbol)
-            listing = contents.definitions.get(instrument)
-            if listing is None:
-                decimals = places.get(instrument, 0)
-                listing = self._codecs[venue].infer(route, venue_symbol, decimals)
-                contents.definitions[instrument] = listing
-            stream = _Stream(Feed(kind, route, topic, cut, listing))
+            stream = _Stream(Feed(kind, route, topic, cut, grids.listing(instrument, route)))
             stream.has_snapshot = (venue, route, cut) in with_snapshot or instrument in snapshots
             contents.streams[venue, route, cut] = stream
         return contents
 
-    def _look_at_rest(
-        self, frame: CapturedFrame, contents: Contents, snapshots: set[tuple[str, str, str]]
+    def _look_at_rest(self, contents: Contents) -> list[tuple[CapturedFrame, Request, bytes]]:
+        """Notes the definitions among the REST answers; returns the snapshots."""
+        books = []
+        for frame in contents.frames:
+            if not frame.is_rest:
+                continue
+            url, body = frame.rest()
+            request = self._codecs[frame.venue].recognise(frame.route, url)
+            if request is not None and request.purpose == "book":
+                books.append((frame, request, body))
+            elif request is not None:
+                self._define(frame, request, body, contents)
+        return books
+
+    def _define(
+        self, frame: CapturedFrame, request: Request, body: bytes, contents: Contents
     ) -> None:
-        codec = self._codecs[frame.venue]
-        url, body = frame.rest()
-        request = codec.recognise(frame.route, url)
-        if request is None:
-            return
-        if request.purpose == "book":
-            snapshots.add((frame.venue, family(frame.route), request.listing))
-            return
         try:
-            listings = codec.decode_instruments(request, body).listings
+            listings = self._codecs[frame.venue].decode_instruments(request, body).listings
         except MalformedFrame as error:
-            raise CaptureError(f"{url}: instrument definitions cannot be read: {error}") from error
+            text = f"{request.path}: instrument definitions cannot be read: {error}"
+            raise CaptureError(text) from error
         for listing in listings:
             place = family(frame.route)
             if place == "" and listing.venue != "okx":
@@ -138,17 +139,89 @@ class Survey:
         return None if found is None else (*found, envelope.topic)
 
 
+_Instrument: TypeAlias = tuple[str, str, str]
+"""(venue, family of the route, the venue's symbol)"""
+
+
+class _Grids:
+    """The grid every instrument needs, so that no book has to change its own while it is played.
+
+    That of a defined instrument is its tick, unless a snapshot holds orders from before the venue
+    made it coarser; that of an undefined one is read off all its depth frames.
+    """
+
+    def __init__(
+        self, definitions: dict[_Instrument, Listing], codecs: dict[str, VenueCodec]
+    ) -> None:
+        self._definitions = definitions
+        self._undefined: set[_Instrument] = set()
+        self._codecs = codecs
+
+    def fit_book(self, frame: CapturedFrame, venue_symbol: str, body: bytes) -> None:
+        """A REST snapshot."""
+        codec = self._codecs[frame.venue]
+        self._fit(
+            _instrument(frame, venue_symbol),
+            frame.route,
+            lambda listing: codec.decode_book(listing, body, frame.received_ns),
+        )
+
+    def fit_frame(
+        self, frame: CapturedFrame, known: tuple[FeedKind, str, str], is_snapshot: bool
+    ) -> None:
+        """A depth frame."""
+        kind, venue_symbol, topic = known
+        instrument = _instrument(frame, venue_symbol)
+        if is_snapshot or instrument in self._undefined or instrument not in self._definitions:
+            codec = self._codecs[frame.venue]
+            self._fit(
+                instrument,
+                frame.route,
+                lambda listing: codec.decode_market(
+                    Feed(kind, frame.route, topic, b"", listing), frame.body, frame.received_ns
+                ),
+            )
+
+    def listing(self, instrument: _Instrument, route: str) -> Listing:
+        """The instrument on its grid, inferred where it has no definition."""
+        venue, _, venue_symbol = instrument
+        known = self._definitions.get(instrument)
+        if known is None or instrument in self._undefined:
+            decimals = 0 if known is None else known.decimals
+            known = self._codecs[venue].infer(route, venue_symbol, decimals)
+            self._definitions[instrument] = known
+            self._undefined.discard(instrument)
+        return known
+
+    def _fit(
+        self, instrument: _Instrument, route: str, decode: Callable[[Listing], object]
+    ) -> None:
+        venue, _, venue_symbol = instrument
+        listing = self._definitions.get(instrument)
+        if listing is None:
+            self._undefined.add(instrument)
+            listing = self._codecs[venue].infer(route, venue_symbol, 0)
+        self._definitions.setdefault(instrument, listing)
+        while True:
+            try:
+                decode(listing)
+            except OffGrid as error:
+                listing = replace(listing, grid=error.decimals)
+            except MalformedFrame:
+                # A damaged frame says nothing about the grid; it is met again when it is played.
+                return
+            else:
+                self._definitions[instrument] = listing
+                return
+
+
+def _instrument(frame: CapturedFrame, venue_symbol: str) -> _Instrument:
+    return frame.venue, family(frame.route), venue_symbol
+
+
 def _cut(codec: VenueCodec, frame: bytes) -> bytes:
     start = codec.cut.start
     return frame[start : frame.find(codec.cut.stop, start)]
-
-
-def _places(codec: VenueCodec, frame: bytes) -> int:
-    try:
-        bids, asks = codec.rows(frame)
-    except MalformedFrame:
-        return 0
-    return max((len(row[0].partition(".")[2]) for row in (*bids, *asks) if row), default=0)
 
 
 class Replay:
