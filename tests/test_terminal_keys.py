@@ -451,6 +451,31 @@ async def test_practice_faults_are_in_the_palette_of_a_practice_desk() -> None:
     await _operate(check)
 
 
+async def test_the_desk_is_drawn_less_often_under_a_dialog() -> None:
+    async def check(it: Operator) -> None:
+        desk = it.screen
+        await it.press("question_mark")
+        it.desk.show(frames_per_s=999.0)
+        desk._tick()
+        assert desk.picture.shown is not it.desk.shown
+        it.clock.advance(0.5)
+        desk._tick()
+        assert desk.picture.shown is it.desk.shown
+
+    await _operate(check)
+
+
+async def test_a_frozen_picture_keeps_its_side_of_fees() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("f", "n")
+        assert it.view.net
+        assert ("gross", "dim") in it.screen.query_one(LadderPane).label(it.screen.picture)
+        await it.press("f")
+        assert ("gross", "dim") not in it.screen.query_one(LadderPane).label(it.screen.picture)
+
+    await _operate(check)
+
+
 async def test_no_faults_are_offered_where_money_is_real() -> None:
     async def check(it: Operator) -> None:
         it.desk.show(mode="live")

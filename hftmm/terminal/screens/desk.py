@@ -37,6 +37,7 @@ from hftmm.terminal.widgets.tape import TapePane
 
 # Price groups asked for a side beyond those in sight, so that a scroll finds them there.
 _SPARE_ROWS = 20
+_UNDER_DIALOG_NS = 500_000_000
 
 
 class DeskScreen(Screen[None]):
@@ -73,6 +74,7 @@ class DeskScreen(Screen[None]):
         self._shown: DeskSnapshot | None = None
         self._newest_number: int | None = None
         self._newest_ns = now_ns()
+        self._drawn_ns = 0
         self._frozen_since: int | None = None
         self._frozen_view = self.view
 
@@ -99,7 +101,7 @@ class DeskScreen(Screen[None]):
         self._make_current("ladder")
         self.app.theme_changed_signal.subscribe(self, lambda _: self.pull())
         self.call_after_refresh(self.pull)
-        self.set_interval(1 / self._config.frames_per_s, self.pull)
+        self.set_interval(1 / self._config.frames_per_s, self._tick)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.pull)
@@ -124,6 +126,14 @@ class DeskScreen(Screen[None]):
             notes=self._notes,
         )
 
+    def _tick(self) -> None:
+        """A picture, unless a dialog lies over it and the last one is still young.
+
+        Textual blends the whole screen anew under a dialog, which costs four pictures.
+        """
+        if self.is_active or self._now_ns() - self._drawn_ns >= _UNDER_DIALOG_NS:
+            self.pull()
+
     def pull(self) -> None:
         """Takes the newest snapshot and draws it."""
         snapshot = self.desk.snapshot()
@@ -134,6 +144,7 @@ class DeskScreen(Screen[None]):
             if self._frozen_since is None:
                 self._shown = snapshot
         picture = self.picture
+        self._drawn_ns = picture.now_ns
         plain, grey = self._ink(grey=False), self._ink(grey=picture.grey)
         with self.app.batch_update():
             for widget in self._painted():
