@@ -7,7 +7,7 @@ comments of the shipped config.toml to these docstrings and rules.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
@@ -212,6 +212,7 @@ def load(
     path: Path | None,
     overrides: Mapping[str, object] = MappingProxyType({}),
     venues: Collection[str] = VENUES,
+    further: Callable[[Config], Iterable[Problem]] = lambda _: (),
 ) -> Config:
     """Reads and checks a config file; what it does not say keeps its default.
 
@@ -220,6 +221,7 @@ def load(
         overrides: values of the command line by dotted key, `{"engine.mode": "live"}`.
         venues: names of the registered venues; one beyond the three takes part if the file has a
             table for it.
+        further: what else is wrong with it, by rules of those who use it.
 
     Raises:
         ConfigError: the first thing wrong, by line, with what is allowed.
@@ -231,6 +233,8 @@ def load(
     config = _read(document.tree, venues, problems)
     if not problems:
         problems.extend(_contradictions(config))
+    if not problems:
+        problems.extend(further(config))
     if problems:
         raise document.error(problems)
     return config

@@ -30,7 +30,7 @@ from hftmm.desk.snapshot import (
 )
 from hftmm.engine.engine import Engine
 from hftmm.engine.market import Market
-from hftmm.strategy.arbitrage import Opportunity
+from hftmm.strategy.arbitrage import Moment, Opportunity
 
 OPPORTUNITIES: Final = 40
 TAPE: Final = 60
@@ -283,23 +283,16 @@ def _opportunities(engine: Engine) -> list[OpportunityRow]:
 
 
 def _opportunity_row(each: Opportunity, live: bool) -> OpportunityRow:
+    """A live crossing as it is now, a past one as it was at its best."""
     if each.reason and not each.counted:
         result = each.reason
     elif live:
         result = each.reason or "open"
     else:
-        result = f"gone, best {each.best_net_bps:+.1f} bps"
+        result = f"gone, best {each.best.net_bps:+.1f} bps"
+    now = Moment(each.size, each.gross_bps, each.net_bps, each.profit) if live else each.best
     return OpportunityRow(
-        each.market,
-        each.buy,
-        each.sell,
-        each.size,
-        each.gross_bps,
-        each.net_bps if live else each.best_net_bps,
-        each.profit if live else each.best_profit,
-        each.lasted_ms,
-        live,
-        result,
+        each.market, each.buy, each.sell, *now, each.lasted_ms, live=live, result=result
     )
 
 

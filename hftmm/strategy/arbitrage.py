@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, lcm
-from typing import Final
+from typing import Final, NamedTuple
 
 from hftmm.book.consolidated import ConsolidatedBook, Member
 from hftmm.book.order_book import ASKS, BIDS
@@ -20,6 +20,15 @@ LEVELS: Final = 32
 _MILLISECOND: Final = 1_000_000
 
 
+class Moment(NamedTuple):
+    """What a crossing was worth at one time; fields as in `Opportunity`."""
+
+    size: float
+    gross_bps: float
+    net_bps: float
+    profit: float
+
+
 @dataclass(slots=True)
 class Opportunity:
     """One crossing of two venues, from its first moment to its last.
@@ -29,7 +38,8 @@ class Opportunity:
             touch, if no size is profitable.
         gross_bps, net_bps: edge at that size, before and after both taker fees.
         profit: quote, after fees, at that size; negative if none is profitable.
-        best_net_bps, best_profit: the best it ever was.
+        best: size, edges and profit at the moment of its highest net edge.
+        best_net_bps, best_profit: the best each of them ever was.
         reason: why it is not worth taking, with the number; "" if it is.
     """
 
@@ -45,11 +55,13 @@ class Opportunity:
     first_ns: int
     last_ns: int
     reason: str
+    best: Moment = field(init=False)
     best_net_bps: float = field(init=False)
     best_profit: float = field(init=False)
     counted: bool = False
 
     def __post_init__(self) -> None:
+        self.best = Moment(self.size, self.gross_bps, self.net_bps, self.profit)
         self.best_net_bps = self.net_bps
         self.best_profit = max(0.0, self.profit)
 
@@ -190,6 +202,8 @@ class ArbitrageDetector:
         before = known.best_profit if known.counted else 0.0
         if known is not now:
             now.first_ns = known.first_ns
+            if known.best.net_bps >= now.net_bps:
+                now.best = known.best
             now.best_net_bps = max(known.best_net_bps, now.net_bps)
             now.best_profit = max(known.best_profit, now.profit)
             now.counted = known.counted

@@ -98,9 +98,13 @@ class Document:
         if any(path[: len(given)] == given for given in self._overridden):
             return 0
         for end in range(len(path), 0, -1):
-            line = line_of(self._text, path[:end])
-            if line is not None:
-                return line
+            *table, last = path[:end]
+            # A name with dots may have been written as nested tables.
+            nested = last.split(".") if isinstance(last, str) else []
+            for place in (path[:end], (*table, *nested)):
+                line = line_of(self._text, place) if place else None
+                if line is not None:
+                    return line
         # Not in the file at all: the command line contradicts a default.
         return 0 if self._overridden else 1
 

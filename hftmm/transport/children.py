@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from types import MappingProxyType
+from typing import Final
 
 from hftmm.core.errors import Unavailable
 
-LINE_LIMIT = 1024 * 1024
+LINE_LIMIT: Final = 1024 * 1024
 
 
 class Child:
@@ -25,11 +28,19 @@ class Child:
         self.name = name
 
     @classmethod
-    async def start(cls, name: str, arguments: Sequence[str], log: IO[bytes] | int | None) -> Child:
+    async def start(
+        cls,
+        name: str,
+        arguments: Sequence[str],
+        log: int | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Child:
         """Starts `hftmm ARGUMENTS`.
 
         Args:
-            log: where its standard error goes; None is ours.
+            name: what a person calls it, in the singular or plural.
+            log: file descriptor where its standard error goes; None is ours.
+            environment: variables beside our own.
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -39,6 +50,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
+            env={**os.environ, **environment},
             # A Ctrl-C at the terminal is for us to act on, and for us to pass on.
             start_new_session=True,
             limit=LINE_LIMIT,
@@ -52,17 +64,40 @@ class Child:
             Unavailable: it ended, or said nothing in time.
         """
         stdout = self.process.stdout
-        if stdout is None:
-            raise Unavailable(f"the {self.name} have no output")
+        assert stdout is not None
         try:
             async with asyncio.timeout(within_s):
                 line = await stdout.readline()
         except TimeoutError:
             raise Unavailable(f"the {self.name} said nothing within {within_s:g} s") from None
+        except ValueError:
+            raise Unavailable(f"the {self.name} said more than fits into a line") from None
         if not line:
-            code = await self.process.wait()
-            raise Unavailable(f"the {self.name} ended at once with exit code {code}")
+            await self.process.wait()
+            raise Unavailable(f"the {self.name} {self.ended}")
         return line
+
+    @property
+    def ended(self) -> str:
+        """How it ended, as the rest of a sentence; "" while it runs."""
+        code = self.process.returncode
+        if code is None:
+            return ""
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def when_ended(self, tell: Callable[[str], None]) -> Callable[[], object]:
+        """Has one line told when it ends by itself.
+
+        Returns:
+            What to call before it is ended on purpose.
+        """
+        waiting = asyncio.create_task(self.process.wait(), name=f"watch {self.name}")
+        waiting.add_done_callback(
+            lambda task: None if task.cancelled() else tell(f"the {self.name} {self.ended}")
+        )
+        return waiting.cancel
 
     async def stop(self, within_s: float = 5.0) -> int:
         """Asks it to end, and ends it if it does not; its exit code."""

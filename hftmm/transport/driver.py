@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -23,6 +22,7 @@ from hftmm.venues.session import Connect, Disconnect, Fetch, Note, Send, VenueSe
 
 TICK_S: Final = 0.005
 HOUSEKEEPING_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 86_400
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -61,6 +61,7 @@ class Driver:
 
     Attributes:
         stopping: set it, or send `Stop`, to end `run`.
+        failure: why `run` had to end, one line; "" if it was asked to.
     """
 
     def __init__(
@@ -77,13 +78,15 @@ class Driver:
         """
         self.engine = engine
         self.stopping = asyncio.Event()
+        self.failure = ""
         self.clock = clock or steady_clock()
         self._recorder = recorder
         self._control = control
         self._pictures = 0
         self._connections: dict[tuple[str, int], StreamConnection] = {}
         self._http = HttpClient(clock=self.clock)
-        self._tasks: asyncio.TaskGroup | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._working: set[asyncio.Task[None]] = set()
 
     async def run(self, at_end: Callable[[], None] | None = None) -> None:
         """Until `stopping` is set; every connection is closed when it returns.
@@ -91,17 +94,26 @@ class Driver:
         Args:
             at_end: called once, while everything still stands.
         """
-        async with self._http, asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+        async with self._http, asyncio.TaskGroup() as group:
+            self._group = group
             self.engine.start(self.clock())
-            ticking = tasks.create_task(self._tick())
+            self._spawn(self._tick())
             await self.stopping.wait()
             if at_end is not None:
                 at_end()
-            self._tasks = None
-            ticking.cancel()
+            self._write_log()
+            self._group = None
             for connection in list(self._connections.values()):
                 connection.close()
+            # A host that does not answer must not hold up the end.
+            for task in self._working:
+                task.cancel()
+
+    def stop(self, failure: str) -> None:
+        """Ends `run` for something that it cannot go on without, unless it is ending anyway."""
+        if not self.stopping.is_set():
+            self.failure = failure
+            self.stopping.set()
 
     def command(self, command: Command) -> Answer:
         """What a viewer asks; a `View` is the link's affair and only checked here."""
@@ -194,8 +206,9 @@ class Driver:
 
         def on_lost(reason: str) -> None:
             self._connections.pop(key, None)
-            session.lost(number, reason, clock())
-            self._carry_out(session)
+            if self._group is not None:
+                session.lost(number, reason, clock())
+                self._carry_out(session)
 
         def on_open(connection: StreamConnection) -> None:
             self._connections[key] = connection
@@ -244,11 +257,13 @@ class Driver:
             level, text = "error", f"{text}: {error}"
         self.engine.noted(Note(level, venue, "practice fault", text, self.clock()))
 
-    def _spawn(self, work: asyncio._CoroutineLike[None]) -> None:
-        if self._tasks is not None:
-            self._tasks.create_task(work)
-        else:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        if self._group is None:
             work.close()
+            return
+        task = self._group.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     def _tend_recorder(self, recorder: Recorder) -> None:
         recorder.flush()
@@ -265,7 +280,6 @@ class Driver:
 
 
 def _seconds(headers: Mapping[str, str]) -> float:
-    """Retry-After in seconds, 0.0 if there is none."""
-    with suppress(ValueError):
-        return max(0.0, float(headers.get("retry-after", "0")))
-    return 0.0
+    """Retry-After in seconds, at most a day; 0.0 if there is none, or it is a date."""
+    said = headers.get("retry-after", "")
+    return float(min(int(said), LONGEST_PAUSE_S)) if said.isdecimal() else 0.0

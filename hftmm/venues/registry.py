@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hftmm.config import Config, VenueConfig
 from hftmm.core.errors import ConfigError
-from hftmm.venues.binance import BinanceCodec
-from hftmm.venues.bybit import BybitCodec
-from hftmm.venues.codec import VenueCodec
-from hftmm.venues.okx import OkxCodec
 
-MakeCodec = Callable[[Config, VenueConfig], VenueCodec]
+if TYPE_CHECKING:
+    from hftmm.venues.codec import VenueCodec
+
+MakeCodec: TypeAlias = "Callable[[Config, VenueConfig], VenueCodec]"
 
 GROUP: Final = "hftmm.venues"
-OURS: Final[dict[str, MakeCodec]] = {
-    "binance": lambda _, own: BinanceCodec(own.book_depth),
-    "bybit": lambda config, _: BybitCodec("warn" if config.book.gap_policy == "warn" else "strict"),
-    "okx": lambda *_: OkxCodec(),
-}
+
+
+# Codecs are loaded when one is made: who only wants the names (a terminal) needs no numpy.
+def _binance(config: Config, own: VenueConfig) -> VenueCodec:
+    from hftmm.venues.binance import BinanceCodec
+
+    return BinanceCodec(own.book_depth)
+
+
+def _bybit(config: Config, own: VenueConfig) -> VenueCodec:
+    from hftmm.venues.bybit import BybitCodec
+
+    return BybitCodec("warn" if config.book.gap_policy == "warn" else "strict")
+
+
+def _okx(config: Config, own: VenueConfig) -> VenueCodec:
+    from hftmm.venues.okx import OkxCodec
+
+    return OkxCodec()
+
+
+OURS: Final[dict[str, MakeCodec]] = {"binance": _binance, "bybit": _bybit, "okx": _okx}
 
 
 def names() -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""When a command without a screen ends: on a signal, after a while, or with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hftmm.transport.children import parent_gone
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ends a command.
+
+    Attributes:
+        duration_s: from its start; None is no limit.
+        child: True if another hftmm started it and holds its standard input open.
+    """
+
+    duration_s: float | None = None
+    child: bool = False
+
+    async def arrange(self, stack: AsyncExitStack) -> asyncio.Event:
+        """An event that is set when it is time, until the stack closes."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(each, stop.set)
+        if self.duration_s is not None:
+            stack.callback(loop.call_later(self.duration_s, stop.set).cancel)
+        if self.child:
+            watching = asyncio.create_task(parent_gone(), name="watch parent")
+            watching.add_done_callback(lambda _: stop.set())
+            stack.callback(watching.cancel)
+        return stop
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What the work returns, or None if it is time to end first; the work is cancelled then."""
+    doing = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+            if not task.done():
+                with suppress(asyncio.CancelledError):
+                    await task

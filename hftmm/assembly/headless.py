@@ -1,0 +1,117 @@
+"""Commands without a screen: the engine alone, the practice venues alone, and the check."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from hftmm.assembly import practice
+from hftmm.assembly.choice import Choice
+from hftmm.assembly.ending import Ending, unless
+from hftmm.assembly.output import StatusLines, complain, log_to
+from hftmm.assembly.station import assemble
+from hftmm.config import Config
+from hftmm.transport.driver import Driver
+
+
+async def run_engine(
+    settings: Config,
+    choice: Choice,
+    venues_file: Path | None,
+    socket: Path | None,
+    ending: Ending,
+) -> bool:
+    """Runs an engine until it is told to end; a line of status a second on standard output.
+
+    A child prints one line once it can be reached at its socket, and no status.
+
+    Args:
+        socket: where viewers may come; None for no viewers.
+
+    Returns:
+        False if something it needs ended before.
+    """
+    log_to(sys.stderr, settings.engine.log_level)
+    async with AsyncExitStack() as stack:
+        stop = await ending.arrange(stack)
+        driver = await unless(stop, assemble(settings, choice, venues_file, stack))
+        if driver is None:
+            return True
+        driver.stopping = stop
+        loop = asyncio.get_running_loop()
+        lines = StatusLines(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(stop.set))
+        stack.callback(lines.close)
+        if socket is not None:
+            await _serve(driver, socket, stack)
+        if ending.child:
+            lines.say(b"ready")
+        else:
+            telling = asyncio.create_task(_tell(driver, lines, settings.engine.status_every_s))
+            stack.callback(telling.cancel)
+        # What is alive now stays: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        await driver.run(at_end=None if ending.child else lambda: lines.say(driver.status()))
+        if driver.failure:
+            complain(driver.failure)
+        return not driver.failure
+
+
+async def serve_venues(settings: Config, control_port: int, ending: Ending) -> bool:
+    """Serves the practice venues until told to end; their description is the first line.
+
+    Raises:
+        Unavailable: the port is in use.
+    """
+    from hftmm.sim.server import serve
+
+    log_to(sys.stderr, settings.engine.log_level)
+    async with AsyncExitStack() as stack:
+        stop = await ending.arrange(stack)
+        await unless(stop, serve(settings, _print, control_port=control_port))
+        return stop.is_set()
+
+
+async def check_venues(settings: Config, choice: Choice) -> bool:
+    """Prints what the check of each venue says; whether all of it is fine."""
+    from hftmm.transport.check import Venue, check
+    from hftmm.venues import registry
+
+    log_to(sys.stderr, "error")
+    async with AsyncExitStack() as stack:
+        found = None
+        if settings.engine.mode == "sim":
+            found = await practice.ready(await practice.start(choice, stack, None))
+        codecs = registry.codecs(settings)
+        fine = True
+        for name, urls in practice.hosts(settings, codecs, found).items():
+            async for text, good in check(Venue(codecs[name], urls), settings.markets.symbols):
+                fine = fine and good
+                _print(f"{name}: {text}")
+    return fine
+
+
+async def _serve(driver: Driver, socket: Path, stack: AsyncExitStack) -> None:
+    from hftmm.transport.link import LinkServer
+
+    server = LinkServer(socket, driver.picture, driver.asked)
+    await server.start()
+
+    async def close() -> None:
+        await server.close(driver.failure or "engine stopped")
+
+    stack.push_async_callback(close)
+
+
+async def _tell(driver: Driver, lines: StatusLines, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        lines.say(driver.status())
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
