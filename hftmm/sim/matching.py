@@ -6,72 +6,32 @@ Everything here is exact and deterministic: same calls, same fills, same sequenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import msgspec
 from sortedcontainers import SortedDict
 
-from hftmm.core.instrument import Kind, Side
+from hftmm.core.instrument import Side
+from hftmm.sim.spec import Spec
+from hftmm.sim.tape import Changes, Fill, Level, Listener
 
+__all__ = [
+    "EXPIRED",
+    "SELF_TRADE",
+    "WOULD_TAKE",
+    "Changes",
+    "Fill",
+    "Level",
+    "Listener",
+    "MatchingEngine",
+    "Placed",
+    "SelfTrade",
+    "Spec",
+]
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One instrument at one practice venue.
-
-    Attributes:
-        tick: price step; a price is `ticks * tick`.
-        lot: size step in base coins; a size is `lots * lot` base coins.
-        contract: base coins in one unit of the venue's own size (OKX swaps: ctVal), else 1.
-        code: the venue's numeric id of the instrument (OKX instIdCode).
-    """
-
-    venue: str
-    kind: Kind
-    symbol: str
-    venue_symbol: str
-    base: str
-    quote: str
-    tick: Decimal
-    lot: Decimal
-    min_size: Decimal
-    min_notional: Decimal
-    contract: Decimal = Decimal(1)
-    code: int = 0
-
-    def price(self, ticks: int) -> str:
-        """The price as the venue writes it: plain decimal, on the tick's decimals."""
-        return f"{self.tick * ticks:f}"
-
-    def size(self, lots: int) -> str:
-        """The size in the venue's own unit, plain decimal."""
-        return f"{(self.lot * lots / self.contract).normalize():f}"
-
-
-class Level(msgspec.Struct, frozen=True, gc=False):
-    """One price level."""
-
-    ticks: int
-    lots: int
-    orders: int
-
-
-class Fill(msgspec.Struct, frozen=True, gc=False):
-    """One match.
-
-    Attributes:
-        trade_id: counts up by one per instrument.
-        sequence: engine sequence number of the event that made it.
-    """
-
-    trade_id: int
-    sequence: int
-    ticks: int
-    lots: int
-    taker_side: Side
-    maker_order: int
-    taker_order: int
-    ts_ns: int
+SelfTrade = Literal["none", "expire_taker", "expire_maker", "expire_both"]
+"""What happens instead when an order meets one of the same owner; the taker's word counts."""
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -82,33 +42,19 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
         fills: best price first, oldest maker first.
         resting: lots left in the book.
         reason: why lots neither filled nor rest, "" if there are none.
+        removed: the owner's own resting orders that expired instead of trading with this one.
     """
 
     order_id: int
     fills: list[Fill]
     resting: int
     reason: str
-
-
-class Changes(msgspec.Struct, frozen=True, gc=False):
-    """What happened to a book between two takes of one listener.
-
-    Attributes:
-        first_sequence, last_sequence: events covered; the next `Changes` of the same listener
-            begins at `last_sequence + 1`.
-        levels: current totals of the levels that differ from the last take, in the order they
-            were first touched; lots 0 is a level that is gone.
-        fills: every match, oldest first.
-    """
-
-    first_sequence: int
-    last_sequence: int
-    levels: list[tuple[Side, Level]]
-    fills: list[Fill]
+    removed: tuple[int, ...] = ()
 
 
 WOULD_TAKE = "post-only order would take"
 EXPIRED = "immediate order expired unfilled"
+SELF_TRADE = "order would trade with its owner"
 
 
 class _Order:
@@ -133,57 +79,17 @@ class _Queue:
         self.orders: dict[int, _Order] = {}
 
 
-class Listener:
-    """Collects what changes in one book; made by `MatchingEngine.listen`.
+class _Guard:
+    """Keeps one incoming order from trading with its owner."""
 
-    It remembers every level touched and every fill since the last take, so it has to be taken
-    regularly, or closed.
-    """
+    __slots__ = ("owner", "removed", "removes", "stopped", "stops")
 
-    __slots__ = ("_asks", "_bids", "_engine", "_fills", "_sequence")
-
-    def __init__(self, engine: MatchingEngine) -> None:
-        self._engine = engine
-        self._sequence = engine.sequence
-        # Lots a touched level had at the last take, by ticks.
-        self._bids: dict[int, int] = {}
-        self._asks: dict[int, int] = {}
-        self._fills: list[Fill] = []
-
-    def take(self) -> Changes | None:
-        """Everything since the last take, or None if the book and the trades are as they were.
-
-        After None the sequence numbers seen in between belong to the next `Changes`, so that
-        consecutive ones never leave a hole.
-        """
-        engine = self._engine
-        if engine.sequence == self._sequence:
-            return None
-        levels: list[tuple[Side, Level]] = []
-        if self._bids:
-            levels += engine.differing("buy", self._bids)
-            self._bids.clear()
-        if self._asks:
-            levels += engine.differing("sell", self._asks)
-            self._asks.clear()
-        if not levels and not self._fills:
-            return None
-        changes = Changes(self._sequence + 1, engine.sequence, levels, self._fills)
-        self._sequence = engine.sequence
-        self._fills = []
-        return changes
-
-    def close(self) -> None:
-        """Stops listening; `take` yields nothing new from here on."""
-        self._engine.unlisten(self)
-
-    def touched(self, side: Side, ticks: int, lots_before: int) -> None:
-        """Called by the engine before it changes a level."""
-        (self._bids if side == "buy" else self._asks).setdefault(ticks, lots_before)
-
-    def filled(self, fills: list[Fill]) -> None:
-        """Called by the engine after a match."""
-        self._fills += fills
+    def __init__(self, owner: str, mode: SelfTrade) -> None:
+        self.owner = owner
+        self.removes = mode != "expire_taker"
+        self.stops = mode != "expire_maker"
+        self.stopped = False
+        self.removed: list[int] = []
 
 
 class MatchingEngine:
@@ -203,6 +109,7 @@ class MatchingEngine:
         self._last_order = 0
         self._last_trade = 0
         self._listeners: list[Listener] = []
+        self._watcher: Callable[[Fill], None] | None = None
 
     def place(
         self,
@@ -214,15 +121,17 @@ class MatchingEngine:
         owner: str = "",
         post_only: bool = False,
         immediate: bool = False,
+        self_trade: SelfTrade = "none",
     ) -> Placed:
         """A limit order: matches what it can, then rests. O(log levels) plus O(1) a fill.
 
         Args:
             ticks: limit price, > 0.
             lots: size, > 0.
-            owner: whose order it is, kept with it.
+            owner: whose order it is, kept with it; "" is the market's own flow.
             post_only: refuse it if any part would match at once.
             immediate: what does not match at once expires.
+            self_trade: what to do on meeting an order of the same owner, which is not "".
 
         Raises:
             ValueError: price or size is not positive; the caller checks the venue's filters.
@@ -243,17 +152,21 @@ class MatchingEngine:
         self._last_order += 1
         order_id = self._last_order
         fills: list[Fill] = []
-        while crosses and lots:
-            lots = self._match(opposite.peekitem(0)[1], side, order_id, lots, now_ns, fills)
+        guard = _Guard(owner, self_trade) if owner and self_trade != "none" else None
+        while crosses and lots and not (guard and guard.stopped):
+            lots = self._match(opposite.peekitem(0)[1], side, order_id, lots, now_ns, fills, guard)
             crosses = bool(opposite) and opposite.peekitem(0)[0] <= limit
         for listener in self._listeners:
             listener.filled(fills)
+        removed = tuple(guard.removed) if guard else ()
         if not lots:
-            return Placed(order_id, fills, 0, "")
+            return Placed(order_id, fills, 0, "", removed)
+        if guard and guard.stopped:
+            return Placed(order_id, fills, 0, SELF_TRADE, removed)
         if immediate:
-            return Placed(order_id, fills, 0, EXPIRED)
+            return Placed(order_id, fills, 0, EXPIRED, removed)
         self._rest(side, ticks, order_id, lots, owner)
-        return Placed(order_id, fills, lots, "")
+        return Placed(order_id, fills, lots, "", removed)
 
     def cancel(self, order_id: int, now_ns: int) -> int:
         """Lots removed, 0 if there is no such order (any more). O(log levels)."""
@@ -268,6 +181,62 @@ class MatchingEngine:
         if not queue.orders:
             self._remove(queue)
         return order.lots
+
+    def reduce(self, order_id: int, lots: int, now_ns: int) -> int:
+        """Cuts an order to `lots`, its place in the queue kept; returns the lots taken off.
+
+        Raises:
+            ValueError: no order of that id rests with more than `lots`, or `lots` is not positive.
+        """
+        order = self._orders.get(order_id)
+        if order is None or not 0 < lots < order.lots:
+            raise ValueError(f"order {order_id} cannot be cut to {lots} lots")
+        self.sequence += 1
+        self._touch(order.queue)
+        cut = order.lots - lots
+        order.lots = lots
+        order.queue.lots -= cut
+        return cut
+
+    def queue_ahead(self, order_id: int) -> int:
+        """Lots that trade before the order at its price; 0 if there is no such order. O(queue)."""
+        order = self._orders.get(order_id)
+        ahead = 0
+        if order is not None:
+            for other in order.queue.orders.values():
+                if other is order:
+                    break
+                ahead += other.lots
+        return ahead
+
+    def crosses(self, side: Side, ticks: int) -> bool:
+        """True if an order at this price would find somebody to trade with."""
+        best = self.best("sell" if side == "buy" else "buy")
+        return best is not None and (best.ticks <= ticks if side == "buy" else best.ticks >= ticks)
+
+    def offers(
+        self, side: Side, ticks: int, owner: str = "", self_trade: SelfTrade = "none"
+    ) -> Iterator[tuple[int, int]]:
+        """Ticks and lots that an order at this price would match, order by order, best first."""
+        book, limit = (self._asks, ticks) if side == "buy" else (self._bids, -ticks)
+        alert = owner != "" and self_trade != "none"
+        for key, queue in book.items():
+            if key > limit:
+                return
+            for order in queue.orders.values():
+                if alert and order.owner == owner:
+                    if self_trade != "expire_maker":
+                        return
+                    continue
+                yield queue.ticks, order.lots
+
+    def watch(self, watcher: Callable[[Fill], None]) -> None:
+        """Calls `watcher` with every fill of a resting order that has an owner, as it happens.
+
+        It may cancel and cut other orders of this book, not place any: the book is consistent at
+        that moment, and what it removes is no longer met by the order that is matching.
+        """
+        self._watcher = watcher
 
     def open_lots(self, order_id: int) -> int:
         """Lots of the order still resting, 0 if there is no such order (any more)."""
@@ -309,35 +278,55 @@ class MatchingEngine:
         ]
 
     def _match(
-        self, queue: _Queue, side: Side, taker: int, lots: int, now_ns: int, fills: list[Fill]
+        self,
+        queue: _Queue,
+        side: Side,
+        taker: int,
+        lots: int,
+        now_ns: int,
+        fills: list[Fill],
+        guard: _Guard | None,
     ) -> int:
         """Fills `lots` from one level, oldest order first; returns what is left of them."""
         self._touch(queue)
         while lots and queue.orders:
             maker = next(iter(queue.orders.values()))
+            if guard is not None and maker.owner == guard.owner:
+                if guard.removes:
+                    guard.removed.append(maker.order_id)
+                    queue.lots -= maker.lots
+                    self._forget(maker)
+                if guard.stops:
+                    guard.stopped = True
+                    break
+                continue
             traded = min(lots, maker.lots)
             lots -= traded
             maker.lots -= traded
             queue.lots -= traded
             self._last_trade += 1
-            fills.append(
-                Fill(
-                    self._last_trade,
-                    self.sequence,
-                    queue.ticks,
-                    traded,
-                    side,
-                    maker.order_id,
-                    taker,
-                    now_ns,
-                )
+            fill = Fill(
+                self._last_trade,
+                self.sequence,
+                queue.ticks,
+                traded,
+                side,
+                maker.order_id,
+                taker,
+                now_ns,
             )
+            fills.append(fill)
             if not maker.lots:
-                del queue.orders[maker.order_id]
-                del self._orders[maker.order_id]
+                self._forget(maker)
+            if maker.owner and self._watcher is not None:
+                self._watcher(fill)
         if not queue.orders:
             self._remove(queue)
         return lots
+
+    def _forget(self, order: _Order) -> None:
+        del order.queue.orders[order.order_id]
+        del self._orders[order.order_id]
 
     def _rest(self, side: Side, ticks: int, order_id: int, lots: int, owner: str) -> None:
         book, key = (self._bids, -ticks) if side == "buy" else (self._asks, ticks)
@@ -354,10 +343,11 @@ class MatchingEngine:
             listener.touched(queue.side, queue.ticks, queue.lots)
 
     def _remove(self, queue: _Queue) -> None:
+        # It may be gone already: a watcher can cancel the last order of a level being matched.
         if queue.side == "buy":
-            del self._bids[-queue.ticks]
+            self._bids.pop(-queue.ticks, None)
         else:
-            del self._asks[queue.ticks]
+            self._asks.pop(queue.ticks, None)
 
     def _check(self) -> None:
         """Walks every invariant; AssertionError names the one that does not hold."""
