@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hftmm.core.errors import MalformedFrame
+from hftmm.core.errors import MalformedFrame, OffGrid
 from hftmm.core.events import (
     Acknowledged,
     BookDelta,
@@ -30,7 +31,6 @@ from hftmm.core.events import (
 )
 from hftmm.core.instrument import Kind, Listing
 from hftmm.venues.binance import BinanceCodec
-from hftmm.venues.binance.levels import size_of, ticks_of
 from hftmm.venues.codec import Addressed, Feed, FeedKind, Request, VenueCodec
 from tests.recordings import recording
 
@@ -271,46 +271,6 @@ def test_a_listing_without_definition_is_inferred_from_its_name(
     assert listing.multiplier == 1
 
 
-# --- numbers ------------------------------------------------------------------------------
-
-
-@given(st.integers(0, 10**17), st.integers(0, 8), st.integers(0, 4))
-def test_a_price_on_the_grid_is_exactly_its_ticks(ticks: int, decimals: int, padding: int) -> None:
-    text = f"{Decimal(ticks).scaleb(-decimals):f}"
-    if "." in text:
-        text += "0" * padding
-    assert ticks_of(text, decimals) == ticks
-
-
-@given(st.decimals(0, 10**12, allow_nan=False, allow_infinity=False, places=8))
-def test_a_size_is_the_nearest_double(size: Decimal) -> None:
-    assert size_of(f"{size:f}") == float(size)
-
-
-@pytest.mark.parametrize(("price", "decimals"), [("1.005", 2), ("0.1", 0), ("60000.05000001", 2)])
-def test_a_price_off_the_grid_is_malformed(price: str, decimals: int) -> None:
-    with pytest.raises(MalformedFrame) as caught:
-        ticks_of(price, decimals)
-    assert caught.value.kind == "off-grid price"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1", "1e5", "nan", "inf", "1_0", " 1", "1.", ".5", "٣", "1.2.3"]
-)
-def test_what_is_no_plain_decimal_is_malformed(text: str) -> None:
-    with pytest.raises(MalformedFrame, match="not a number"):
-        ticks_of(text, 2)
-    with pytest.raises(MalformedFrame, match="not a number"):
-        size_of(text)
-
-
-def test_numbers_beyond_the_machine_are_malformed() -> None:
-    with pytest.raises(MalformedFrame, match="out of range"):
-        ticks_of("9" * 5000, 2)
-    with pytest.raises(MalformedFrame, match="out of range"):
-        size_of("9" * 5000)
-
-
 # --- depth --------------------------------------------------------------------------------
 
 
@@ -368,10 +328,14 @@ def test_a_snapshot_that_fits_the_limit_is_complete(market: str) -> None:
     assert book.venue_ns == {"spot": 0, "linear": 1780000000098 * 10**6}[market]
 
 
-def test_a_resting_order_from_before_a_tick_change_is_left_out_of_the_snapshot() -> None:
+def test_a_resting_order_from_before_a_tick_change_asks_for_a_finer_grid() -> None:
     body = fixture("linear_snapshot").replace(b"59999.90", b"59999.95")
-    book = CODEC.decode_book(LINEAR, body, 5)
-    assert (book.n_bids, book.ticks.tolist()) == (1, [600000, 600001])
+    with pytest.raises(OffGrid) as caught:
+        CODEC.decode_book(LINEAR, body, 5)
+    finer = replace(LINEAR, grid=caught.value.decimals)
+    assert finer.decimals == LINEAR.decimals + 1
+    book = CODEC.decode_book(finer, body, 5)
+    assert (book.n_bids, book.ticks.tolist()) == (2, [6000000, 5999995, 6000010])
     with pytest.raises(MalformedFrame, match="not a number"):
         CODEC.decode_book(LINEAR, body.replace(b"59999.95", b"59999.9x"), 5)
 
@@ -601,7 +565,8 @@ def test_errors_are_said_in_words(status: int, body: bytes, words: str) -> None:
         (100, 102, 105, True, Verdict.REFETCH),
         (100, 101, 101, False, Verdict.APPLY),
         (100, 98, 100, False, Verdict.SKIP),
-        (100, 99, 103, False, Verdict.APPLY),
+        (100, 99, 103, False, Verdict.RESYNC),
+        (100, 90, 99, False, Verdict.RESYNC),
         (100, 102, 105, False, Verdict.RESYNC),
     ],
 )
@@ -690,7 +655,11 @@ def test_a_recorded_day_decodes_and_has_no_gap(name: str, books: int) -> None:
                 listings |= {listing.venue_symbol: listing for listing in found.listings}
                 continue
             symbol = answer.rest.partition("symbol=")[2].partition("&")[0]
-            book = CODEC.decode_book(listings[symbol], bytes(answer.body), received)
+            try:
+                book = CODEC.decode_book(listings[symbol], bytes(answer.body), received)
+            except OffGrid as error:
+                listings[symbol] = replace(listings[symbol], grid=error.decimals)
+                book = CODEC.decode_book(listings[symbol], bytes(answer.body), received)
             applied[symbol] = book.final_id
             joining.add(symbol)
             for event in buffered.pop(symbol, []):

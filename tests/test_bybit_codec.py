@@ -285,6 +285,7 @@ def test_a_snapshot_with_a_side_as_long_as_the_depth_is_cut_there() -> None:
     assert not depth(depth_frame(bids=side, kind="snapshot")).complete
     assert depth(depth_frame(bids=side[:49], kind="snapshot")).complete
     assert depth(depth_frame(bids=side, kind="delta")).complete
+    assert not depth(depth_frame(bids=side[:1], kind="delta", u=1)).complete
 
 
 def test_unknown_fields_and_further_items_of_a_level_are_ignored() -> None:
@@ -305,9 +306,9 @@ def test_zeros_beyond_the_grid_are_no_offence() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["", ".", "-1", "+1", "1e5", "1_0", " 1", "nan", "inf", "1.2.3", "١", "9" * 60]
+    "number", ["", ".", "-1", "+1", "1_0", " 1", "nan", "inf", "1.2.3", "١", "9" * 60]
 )
-def test_what_is_no_plain_decimal_is_malformed(number: str) -> None:
+def test_what_is_no_decimal_is_malformed(number: str) -> None:
     with pytest.raises(MalformedFrame):
         depth(depth_frame(bids=[[number, "1"]]))
     with pytest.raises(MalformedFrame):
@@ -462,7 +463,7 @@ def test_a_delta_of_the_best_bid_and_offer_from_before_2025_says_nothing() -> No
     assert CODEC.decode_market(feed(FeedKind.TOP), frame, NOW) == []
 
 
-@pytest.mark.parametrize("price", ["59999.95", "nan", "-1", "x"])
+@pytest.mark.parametrize("price", ["nan", "-1", "x"])
 def test_a_bad_best_price_is_malformed(price: str) -> None:
     frame = fixture("linear_top").replace(b"59999.9", price.encode())
     with pytest.raises(MalformedFrame):

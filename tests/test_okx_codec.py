@@ -463,13 +463,13 @@ def test_a_price_off_the_grid_is_malformed(price: str) -> None:
     ["", ".", "-1", "+1", " 1", "1_0", "1,0", "nan", "inf", "0x1", "١", "1e999", "9" * 19, "1e18"],
 )
 def test_a_price_that_is_no_price_is_malformed(price: str) -> None:
-    with pytest.raises(MalformedFrame, match="not a price"):
+    with pytest.raises(MalformedFrame, match=r"not a number|out of range"):
         spot_delta(books_frame([[price, "1"]], []))
 
 
 @pytest.mark.parametrize("size", ["", ".", "-1", " 1", "1_0", "nan", "inf", "1e999", "9" * 400])
 def test_a_size_that_is_no_size_is_malformed(size: str) -> None:
-    with pytest.raises(MalformedFrame, match=r"not a (size|number)"):
+    with pytest.raises(MalformedFrame, match=r"not a number|out of range"):
         spot_delta(books_frame([["1", size]], []))
 
 

@@ -3,6 +3,7 @@
     HftmmError
     ├── ConfigError      a config file or command line says something we cannot do
     ├── MalformedFrame   a venue sent bytes that are not what its documentation says
+    │   └── OffGrid      a price between two steps of the grid that its listing has
     ├── CaptureError     a capture file cannot be read
     └── Unavailable      something outside (a port, a host, a socket file) is not to be had
 
@@ -30,6 +31,21 @@ class MalformedFrame(HftmmError):
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
+
+
+class OffGrid(MalformedFrame):
+    """A price that the listing's grid has no place for.
+
+    Orders that stood before a venue made its tick coarser keep their price, so this is news about
+    the listing as often as it is damage.
+
+    Attributes:
+        decimals: decimal places the price needs.
+    """
+
+    def __init__(self, price: str, decimals: int) -> None:
+        super().__init__("off-grid price", price)
+        self.decimals = decimals
 
 
 class CaptureError(HftmmError):

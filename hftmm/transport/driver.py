@@ -171,7 +171,8 @@ class Driver:
             await asyncio.sleep(TICK_S)
 
     def _carry_out(self, session: VenueSession) -> None:
-        outputs, session.outbox = session.outbox, []
+        outputs = session.outbox.copy()
+        session.outbox.clear()
         for output in outputs:
             match output:
                 case Connect():

@@ -128,6 +128,7 @@ class StreamRules:
         lifetime_ns: replace the connection after this long; 0 if the venue sets no limit.
         topics_per_request: largest subscribe request.
         requests_per_second: control messages per connection.
+        requests_per_hour: subscribe and unsubscribe requests per connection; 0 if not limited.
     """
 
     ping: bytes = b""
@@ -137,6 +138,7 @@ class StreamRules:
     lifetime_ns: int = 0
     topics_per_request: int = 50
     requests_per_second: int = 5
+    requests_per_hour: int = 0
 
 
 class VenueCodec(Protocol):

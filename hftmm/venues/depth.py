@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from hftmm.book.kernels import CROSSED
-from hftmm.book.order_book import OrderBook
+import numpy as np
+
+from hftmm.book.kernels import CROSSED, STATE_ID, VENUE_MS
+from hftmm.book.order_book import ASKS, BIDS, OrderBook
 from hftmm.book.sync import BookSync
 from hftmm.core.errors import MalformedFrame
 from hftmm.core.events import BookDelta, Verdict
-from hftmm.venues.codec import BookAudit, Feed, VenueCodec
+from hftmm.venues.codec import MILLISECOND, BookAudit, Feed, VenueCodec
+from hftmm.venues.decimals import MOST_DIGITS
 from hftmm.venues.scan import LOOK, DepthScanner, Scratch
 
 LOST: Final = 128
-"""Flag beside those of the kernels: the book is not valid any more."""
+"""Flag beside those of the kernels: the book was valid and is not any more."""
+BEHIND: Final = 256
+"""Flag: a repetition of what the book has."""
+AHEAD: Final = 512
+"""Flag: something between the book and this message is missing."""
 
 
 class DepthFeed:
@@ -24,7 +31,18 @@ class DepthFeed:
         heard_ns: when its last frame came.
     """
 
-    __slots__ = ("_audit", "_codec", "_scanner", "book", "fast", "feed", "heard_ns", "slow", "sync")
+    __slots__ = (
+        "_audit",
+        "_codec",
+        "_scanner",
+        "_scratch",
+        "book",
+        "fast",
+        "feed",
+        "heard_ns",
+        "slow",
+        "sync",
+    )
 
     def __init__(self, feed: Feed, codec: VenueCodec, scratch: Scratch) -> None:
         self.feed = feed
@@ -33,6 +51,7 @@ class DepthFeed:
         self.fast = self.slow = 0
         self.heard_ns = 0
         self._codec = codec
+        self._scratch = scratch
         self._scanner = DepthScanner(feed.listing, codec.layout(feed.listing), scratch)
         self._audit: BookAudit | None = None
 
@@ -43,7 +62,7 @@ class DepthFeed:
             Flags of `kernels`, and LOST if the book is invalid from this frame on.
 
         Raises:
-            MalformedFrame: it cannot be decoded; the book is invalid from here on.
+            MalformedFrame: it cannot be decoded; whoever gets this must `lose` the book.
         """
         self.heard_ns = now_ns
         book = self.book
@@ -60,19 +79,39 @@ class DepthFeed:
         delta = self._scanner.delta(now_ns) if flags == LOOK else None
         return self._sequenced(frame, self._decoded(frame, now_ns) if delta is None else delta)
 
-    def received_beside(self, frame: bytes, now_ns: int) -> int:
-        """Takes a frame of a second connection, which continues the book or is passed over.
+    def received_beside(self, frame: bytes, now_ns: int, leading: bool) -> int:
+        """Takes a frame of one of two connections that deliver the same stream.
 
-        While a connection is being replaced both deliver the same stream: what is older than the
-        book is a repetition, and what does not follow is not a gap but news for later.
+        Whichever is first with a message has it applied; from the other it is a repetition. Their
+        messages need not be cut at the same ids: one that only overlaps the book is applied too,
+        since levels are absolute.
+
+        Args:
+            leading: this connection began the book, so what follows on it is no longer news once
+                it is older, and proof of a gap if it does not connect. Of the other one, what does
+                not connect is news for later, and snapshots only count if they are newer.
+
+        Returns:
+            As `received`; BEHIND or AHEAD if nothing was done.
         """
+        self.slow += 1
         delta = self._decoded(frame, now_ns)
+        if not self.sync.live:
+            if not leading:
+                return BEHIND
+            self.heard_ns = now_ns
+            return self._sequenced(frame, delta)
         last = self.sync.last
-        if self.sync.live:
-            if delta.final_id <= last:
-                return 0
-            if self._codec.sequence(last, delta, False) is Verdict.RESYNC:
-                return 0
+        verdict = self._codec.sequence(last, delta, True)
+        if verdict is Verdict.SKIP:
+            return BEHIND
+        if verdict is Verdict.SNAPSHOT:
+            if not leading and delta.final_id <= last:
+                return BEHIND
+        elif verdict is Verdict.APPLY:
+            delta.first_id, delta.prev_id = last + 1, last
+        else:
+            return AHEAD
         self.heard_ns = now_ns
         return self._sequenced(frame, delta)
 
@@ -84,39 +123,123 @@ class DepthFeed:
 
     def answered(self, snapshot: BookDelta) -> tuple[Verdict, int]:
         """Takes a REST snapshot; see `BookSync.join`."""
+        was_live = self.sync.live
         verdict, flags = self.sync.join(snapshot)
-        return verdict, flags if self.sync.live else flags | LOST
+        return verdict, flags | LOST if was_live and not self.sync.live else flags
 
     def lose(self, reason: str, stream_ended: bool = False) -> int:
-        """The book may be wrong from here on; with `stream_ended`, so may what was held for it."""
+        """The book may be wrong from here on; with `stream_ended`, so may what was held for it.
+
+        Returns:
+            LOST if it was valid, else 0.
+        """
+        was_live = self.sync.live
         self.sync.lose(reason)
         if stream_ended:
             self.sync.forget()
-        return LOST
+        return LOST if was_live else 0
+
+    def regridded(self, feed: Feed) -> DepthFeed:
+        """The same stream on a listing whose grid is as fine or finer.
+
+        Its place in the stream, its counts, its levels and what is held for a snapshot go along:
+        a valid book stays valid. This feed must not be used any more.
+
+        Raises:
+            MalformedFrame: its prices do not fit an int64 on that grid.
+        """
+        factor = 10 ** (feed.listing.decimals - self.feed.listing.decimals)
+        old = self.book
+        bid_ticks, bid_sizes = old.levels(BIDS)
+        ask_ticks, ask_sizes = old.levels(ASKS)
+        ticks = np.concatenate((bid_ticks, ask_ticks))
+        if len(ticks) and int(ticks.max()) * factor >= 10**MOST_DIGITS:
+            raise MalformedFrame("number out of range", f"{feed.listing.decimals} decimals")
+        finer = DepthFeed(feed, self._codec, self._scratch)
+        book = finer.book
+        if self.sync.live:
+            book.apply(
+                BookDelta(
+                    feed.listing,
+                    ticks * factor,
+                    np.concatenate((bid_sizes, ask_sizes)),
+                    len(bid_ticks),
+                    len(ticks),
+                    self.sync.last,
+                    self.sync.last,
+                    -1,
+                    int(old.ints[0, STATE_ID]),
+                    int(old.ints[0, VENUE_MS]) * MILLISECOND,
+                    old.received_ns,
+                    snapshot=True,
+                )
+            )
+            book.bid_floor = None if old.bid_floor is None else old.bid_floor * factor
+            book.ask_ceiling = None if old.ask_ceiling is None else old.ask_ceiling * factor
+            if old.top is not None:
+                book.quote(old.top)
+        else:
+            book.invalidate(old.reason)
+        self.sync.rebase(book, factor)
+        finer.sync = self.sync
+        finer.fast, finer.slow = self.fast, self.slow
+        finer.heard_ns = self.heard_ns
+        finer._audit = self._audit
+        return finer
 
     def _decoded(self, frame: bytes, now_ns: int) -> BookDelta:
-        try:
-            for event in self._codec.decode_market(self.feed, frame, now_ns):
-                if isinstance(event, BookDelta):
-                    return event
-        except MalformedFrame as error:
-            self.sync.lose(f"malformed frame: {error.kind}")
-            raise
-        self.sync.lose("malformed frame: no book in it")
+        for event in self._codec.decode_market(self.feed, frame, now_ns):
+            if isinstance(event, BookDelta):
+                return event
         raise MalformedFrame("no book in it", frame[:80].decode("latin-1"))
 
     def _sequenced(self, frame: bytes, delta: BookDelta) -> int:
+        sync = self.sync
+        was_live = sync.live
         if delta.snapshot:
             self._audit = self._codec.audit() if delta.checksum else None
-            self.sync.careful = self._audit is not None
-        verdict, flags = self.sync.offer(delta)
+            sync.careful = self._audit is not None
+        verdict, flags = sync.offer(delta)
         if self._audit is not None and verdict in (Verdict.APPLY, Verdict.SNAPSHOT):
-            if self._audit.check(frame):
-                self.sync.verified += 1
-            else:
-                self.sync.mismatched += 1
-                self._audit = None
-                self.sync.lose("checksum does not match")
-        if not self.sync.live:
-            return flags | LOST
-        return flags
+            self._verify(self._audit, frame, delta.checksum)
+        return flags | LOST if was_live and not sync.live else flags
+
+    def _verify(self, audit: BookAudit, frame: bytes, checksum: int) -> None:
+        if not checksum:
+            # The venue stopped sending them: from here on its sequence has to do.
+            self._audit = None
+            self.sync.careful = False
+        elif audit.check(frame):
+            self.sync.verified += 1
+        else:
+            self._audit = None
+            self.sync.mismatched += 1
+            self.sync.lose("checksum does not match")
+
+
+class Overlap:
+    """A depth feed as seen on one of two connections while the one replaces the other.
+
+    Attributes:
+        leading: see `DepthFeed.received_beside`.
+        in_step: its last frame connected to the book, so that it misses nothing.
+        current: its last frame was the newest there is.
+    """
+
+    __slots__ = ("current", "depth", "in_step", "leading")
+
+    def __init__(self, depth: DepthFeed, leading: bool) -> None:
+        self.depth = depth
+        self.leading = leading
+        self.in_step = self.current = False
+
+    def received(self, frame: bytes, now_ns: int) -> int:
+        flags = self.depth.received_beside(frame, now_ns, self.leading)
+        self.in_step = not flags & AHEAD
+        self.current = not flags & (AHEAD | BEHIND)
+        if self.current:
+            return flags
+        if flags & AHEAD and self.leading:
+            self.depth.sync.gaps += 1
+            return self.depth.lose("gap between two connections")
+        return 0

@@ -14,12 +14,18 @@ def spot(applied: int, delta: BookDelta, *, joining: bool) -> Verdict:
     4. The book is the snapshot, its id is `lastUpdateId`.
     5. Of every event: `u` below the book's id, ignore it; `U` above the id + 1, an event was
        missed and the book must be built anew; otherwise apply it, the book's id is `u`.
+
+    Once joined to its snapshot a stream is asked for more than step 5 does: since events touch,
+    one that reaches back behind the book's id proves that id wrong. By the letter a single damaged
+    `u` would have every later event ignored, and the book would stand still unnoticed.
     """
-    if delta.final_id <= applied:  # 3 and 5
-        return Verdict.SKIP
-    if delta.first_id > applied + 1:  # 2 while joining, 5 afterwards
-        return Verdict.REFETCH if joining else Verdict.RESYNC
-    return Verdict.APPLY
+    if joining:
+        if delta.final_id <= applied:  # 3
+            return Verdict.SKIP
+        return Verdict.APPLY if delta.first_id <= applied + 1 else Verdict.REFETCH  # 2
+    if delta.first_id == applied + 1 <= delta.final_id:
+        return Verdict.APPLY
+    return Verdict.SKIP if delta.final_id == applied else Verdict.RESYNC
 
 
 def linear(applied: int, delta: BookDelta, *, joining: bool) -> Verdict:

@@ -1,12 +1,13 @@
 """Bybit market frames: books, best quotes, trades, mark prices.
 
-The functions raise `MalformedFrame` for a number that is none or a price off the grid, and
-msgspec's own errors for a frame of another shape.
+The functions raise `MalformedFrame` for a number that is none, its subclass `OffGrid` for a price
+off the grid, and msgspec's own errors for a frame of another shape.
 """
 
 from __future__ import annotations
 
 from math import isfinite
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -15,12 +16,9 @@ from hftmm.core.errors import MalformedFrame
 from hftmm.core.events import BookDelta, MarketEvent, MarkPrice, TopOfBook, Trade
 from hftmm.core.instrument import Listing, Side
 from hftmm.venues.codec import MILLISECOND
+from hftmm.venues.decimals import size, ticks
 
 _SIDES: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
-_LARGEST = 10**18
-"""Ticks from here on are no price, and would not fit a book's arithmetic."""
-_LONGEST = 40
-"""Digits of the longest number read."""
 
 
 class _Level(msgspec.Struct, array_like=True, gc=False):
@@ -28,18 +26,21 @@ class _Level(msgspec.Struct, array_like=True, gc=False):
     size: str
 
 
+_Id = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+
+
 class _Rows(msgspec.Struct, gc=False):
     # Both sides are required: a frame whose side went missing must not pass for an empty change.
     b: list[_Level]
     a: list[_Level]
-    u: int
-    seq: int = -1
+    u: _Id
+    seq: _Id = -1
 
 
 class _DepthFrame(msgspec.Struct, gc=False):
     type: str
     data: _Rows
-    ts: int = 0
+    ts: _Id = 0
 
 
 class _RawRows(msgspec.Struct, gc=False):
@@ -52,7 +53,7 @@ class _RawFrame(msgspec.Struct, gc=False):
 
 
 class _RestRows(_Rows, gc=False):
-    ts: int = 0
+    ts: _Id = 0
 
 
 class _Touch(msgspec.Struct, array_like=True, gc=False):
@@ -63,13 +64,13 @@ class _Touch(msgspec.Struct, array_like=True, gc=False):
 class _Tops(msgspec.Struct, gc=False):
     b: list[_Touch]
     a: list[_Touch]
-    seq: int = -1
+    seq: _Id = -1
 
 
 class _TopFrame(msgspec.Struct, gc=False):
     type: str
     data: _Tops
-    ts: int = 0
+    ts: _Id = 0
 
 
 class _Match(msgspec.Struct, gc=False):
@@ -110,7 +111,8 @@ def decode_depth(listing: Listing, depth: int, frame: bytes, received_ns: int) -
     message = _depth.decode(frame)
     rows = message.data
     snapshot = message.type.startswith("s")
-    complete = not snapshot or max(len(rows.b), len(rows.a)) < depth
+    # A delta that begins the book anew (update id 1) does not say that it is the whole of it.
+    complete = max(len(rows.b), len(rows.a)) < depth if snapshot else rows.u != 1
     return _delta(listing, rows, message.ts, received_ns, snapshot=snapshot, complete=complete)
 
 
@@ -139,8 +141,8 @@ def _delta(
     decimals = listing.decimals
     return BookDelta(
         listing=listing,
-        tick_buffer=np.array([_ticks(row.price, decimals) for row in levels], dtype=np.int64),
-        size_buffer=np.array([_size(row.size) for row in levels], dtype=np.float64),
+        tick_buffer=np.array([ticks(row.price, decimals) for row in levels], dtype=np.int64),
+        size_buffer=np.array([size(row.size) for row in levels], dtype=np.float64),
         n_bids=len(rows.b),
         count=len(levels),
         first_id=rows.u,
@@ -161,8 +163,8 @@ def decode_top(listing: Listing, frame: bytes, received_ns: int) -> list[MarketE
     if message.type != "snapshot":
         return []
     tops = message.data
-    bid, bid_size = _touch(tops.b[0], listing) if tops.b else (0.0, 0.0)
-    ask, ask_size = _touch(tops.a[0], listing) if tops.a else (0.0, 0.0)
+    bid, bid_size = _touch(tops.b[0]) if tops.b else (0.0, 0.0)
+    ask, ask_size = _touch(tops.a[0]) if tops.a else (0.0, 0.0)
     venue_ns = message.ts * MILLISECOND
     return [TopOfBook(listing, bid, bid_size, ask, ask_size, tops.seq, venue_ns, received_ns)]
 
@@ -197,13 +199,10 @@ def decode_mark(listing: Listing, frame: bytes, received_ns: int) -> list[Market
     return [MarkPrice(listing, mark, index, funding_rate, next_funding_ns, venue_ns, received_ns)]
 
 
-def _touch(level: _Touch, listing: Listing) -> tuple[float, float]:
+def _touch(level: _Touch) -> tuple[float, float]:
     price, size = level.price, level.size
     if not (isfinite(price) and price >= 0.0 and isfinite(size) and size >= 0.0):
         raise MalformedFrame("not a number", f"{price} {size}")
-    scale = 10**listing.decimals
-    if round(price * scale) / scale != price:
-        raise MalformedFrame("off-grid price", f"{price}")
     return price, size
 
 
@@ -218,30 +217,3 @@ def _number(text: str) -> float | None:
     if not isfinite(number):
         raise MalformedFrame("not a number", text)
     return number
-
-
-def _ticks(text: str, decimals: int) -> int:
-    """A price as a count of `10**-decimals`, exactly."""
-    whole, _, fraction = text.partition(".")
-    digits = whole + fraction
-    # int() would also take signs, spaces, underscores and the digits of other scripts.
-    if not (digits.isdigit() and digits.isascii()):
-        raise MalformedFrame("not a number", text[:_LONGEST])
-    surplus = len(fraction) - decimals
-    if surplus > 0:
-        if fraction[decimals:].strip("0"):
-            raise MalformedFrame("off-grid price", text[:_LONGEST])
-        digits = digits[:-surplus]
-    else:
-        digits += "0" * -surplus
-    if len(digits) > _LONGEST or (ticks := int(digits or "0")) >= _LARGEST:
-        raise MalformedFrame("price out of range", text[:_LONGEST])
-    return ticks
-
-
-def _size(text: str) -> float:
-    """A size as the nearest double."""
-    digits = text.replace(".", "", 1)
-    if len(digits) > _LONGEST or not (digits.isdigit() and digits.isascii()):
-        raise MalformedFrame("not a number", text[:_LONGEST])
-    return float(text)

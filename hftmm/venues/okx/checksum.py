@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Sequence
 from heapq import nlargest, nsmallest
 
+from hftmm.venues.decimals import size
 from hftmm.venues.okx.market import Level, depth_push
-from hftmm.venues.okx.wire import integer, size
+from hftmm.venues.okx.wire import integer
 
 _LEVELS = 25
 

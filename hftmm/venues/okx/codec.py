@@ -119,6 +119,7 @@ class OkxCodec:
         ping_when_idle=True,
         topics_per_request=100,
         requests_per_second=3,
+        requests_per_hour=480,
     )
     book_by_rest: bool = False
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from hftmm.core.events import BookDelta, MarkPrice, TopOfBook, Trade
 from hftmm.core.instrument import Listing, Side
+from hftmm.venues.decimals import size, ticks
 from hftmm.venues.okx.wire import (
     Number,
     answer_rows,
@@ -23,8 +24,6 @@ from hftmm.venues.okx.wire import (
     fraction,
     integer,
     nanoseconds,
-    size,
-    ticks,
 )
 
 BOOK_DEPTH = 400

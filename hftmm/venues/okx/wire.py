@@ -16,6 +16,7 @@ import msgspec
 
 from hftmm.core.errors import MalformedFrame
 from hftmm.venues.codec import MILLISECOND
+from hftmm.venues.decimals import size
 
 T = TypeVar("T")
 
@@ -57,8 +58,6 @@ MEANINGS: Mapping[str, str] = {
 }
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-_EXPONENT = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,3}")
-_MOST_DIGITS = 18  # of a tick count: it must fit into 64 bits
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
@@ -127,36 +126,6 @@ def integer(value: Number, absent: int) -> int:
 def nanoseconds(milliseconds: Number) -> int:
     """A stamp of the venue; 0 for a missing or an empty one."""
     return integer(milliseconds, 0) * MILLISECOND
-
-
-def ticks(text: str, decimals: int) -> int:
-    """A price as a count of 10**-decimals, exactly."""
-    if not _plain(text):
-        if not _EXPONENT.fullmatch(text):
-            raise MalformedFrame("not a price", text[:40])
-        price = Decimal(text)
-        # Written out, 1e999 would be a thousand digits.
-        if abs(price.adjusted()) > _MOST_DIGITS:
-            raise MalformedFrame("not a price", text[:40])
-        text = f"{price:f}"
-    whole, _, fraction = text.partition(".")
-    spare = decimals - len(fraction)
-    if spare < 0:
-        if fraction[decimals:].strip("0"):
-            raise MalformedFrame("off-grid price", text[:40])
-        fraction, spare = fraction[:decimals], 0
-    digits = (whole + fraction).lstrip("0")
-    if len(digits) + spare > _MOST_DIGITS:
-        raise MalformedFrame("not a price", text[:40])
-    scale: int = 10**spare
-    return int(digits or "0") * scale
-
-
-def size(text: str) -> float:
-    """A size as the double nearest to the decimal."""
-    if not _plain(text) and not _EXPONENT.fullmatch(text):
-        raise MalformedFrame("not a size", text[:40])
-    return finite(float(text))
 
 
 def finite(x: float) -> float:
