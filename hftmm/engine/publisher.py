@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import merge
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -10,7 +12,7 @@ from hftmm.book.consolidated import Member
 from hftmm.book.nbbo import NBBO, MarketState
 from hftmm.book.order_book import ASKS, BIDS, OrderBook, SideIndex
 from hftmm.book.signals import microprice
-from hftmm.core.events import VenueState
+from hftmm.core.events import Sizes, VenueState
 from hftmm.core.fees import BPS
 from hftmm.desk.commands import View
 from hftmm.desk.snapshot import (
@@ -30,11 +32,12 @@ from hftmm.desk.snapshot import (
 )
 from hftmm.engine.engine import Engine
 from hftmm.engine.market import Market
-from hftmm.strategy.arbitrage import Moment, Opportunity
+from hftmm.strategy.arbitrage import Opportunity
 
 OPPORTUNITIES: Final = 40
 TAPE: Final = 60
 LOG: Final = 120
+_BIT: Final = 1e-6
 _MILLISECOND: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 
@@ -178,9 +181,11 @@ def _venue_quote(
         return VenueQuote(
             venue, state, reason, None, None, None, None, None, None, rate, 0, 0, malformed
         )
-    if state is VenueState.LIVE or member.state is VenueState.LIVE:
-        state, reason = member.state, member.reason
     book = member.book
+    # A book that was never connected and is heard of all the same comes out of a recording.
+    recorded = state is VenueState.SYNCING and book.received_ns > 0
+    if recorded or VenueState.LIVE in (state, member.state):
+        state, reason = member.state, member.reason
     lag_ns = member.lag_ns
     mark = market.marks.get(venue)
     sync = session.depths[book.listing.key].sync
@@ -249,50 +254,72 @@ def _grouped(
     """Levels of one side as (group price, size), bids grouped down and asks up, best first."""
     if not book.valid:
         return ()
-    # One group needs at least one level, and a level is never in two groups: asking for a
-    # multiple of the rows finds them all in a dense book; a sparse one is short anyway.
-    depth = view.rows * max(4, min(view.group, 200))
-    levels = book.depth(side, depth)
-    if not levels:
+    # Ungrouped, a level is a row. Any wider group may hold any number of levels, and one that was
+    # cut short would show less size than there is.
+    plain = view.group == 1 and not view.net
+    prices, sizes = _levels(book, side, view.rows if plain else None)
+    if not len(prices):
         return ()
-    prices = np.array([price for price, _ in levels])
-    sizes = np.array([size for _, size in levels])
     if view.net:
         prices = prices * factor
     units = prices * (unit / group)
     # Prices on the grid come out whole but for the last bit; taken exactly, that bit would put a
     # level into the neighbouring group.
-    keys = np.floor(units + 1e-6) if side == BIDS else np.ceil(units - 1e-6)
-    starts = np.flatnonzero(np.diff(keys, prepend=np.nan))
-    totals = np.add.reduceat(sizes, starts)
+    keys = np.floor(units + _BIT) if side == BIDS else np.ceil(units - _BIT)
+    starts = np.flatnonzero(np.diff(keys, prepend=np.nan))[: view.rows + 1]
+    last = starts[view.rows] if len(starts) > view.rows else len(keys)
+    starts = starts[: view.rows]
+    totals = np.add.reduceat(sizes[:last], starts)
     groups = (keys[starts] * group / unit).tolist()
-    return tuple(zip(groups, totals.tolist(), strict=True))[: view.rows]
+    return tuple(zip(groups, totals.tolist(), strict=True))
+
+
+def _levels(book: OrderBook, side: SideIndex, depth: int | None) -> tuple[Sizes, Sizes]:
+    """Prices and sizes of a side as best known, best first; see `OrderBook.depth`."""
+    # The touch may have walked past any number of the levels below it.
+    ticks, sizes = book.levels(side, depth if book.top is None else None)
+    prices = ticks / 10**book.listing.decimals
+    if book.top is None:
+        return prices, sizes
+    price, size = (book.bid, book.bid_size) if side == BIDS else (book.ask, book.ask_size)
+    if size <= 0.0:
+        return prices[:0], sizes[:0]
+    behind = prices < price if side == BIDS else prices > price
+    return np.append(price, prices[behind]), np.append(size, sizes[behind])
 
 
 def _opportunities(engine: Engine) -> list[OpportunityRow]:
-    live: list[Opportunity] = []
-    past: list[Opportunity] = []
-    for market in engine.markets.values():
-        live.extend(market.detector.live.values())
-        past.extend(market.detector.past)
+    """Live ones first, best first; then those that went, newest first."""
+    detectors = [market.detector for market in engine.markets.values()]
+    live = [each for detector in detectors for each in detector.live.values()]
     live.sort(key=lambda each: -each.net_bps)
-    past.sort(key=lambda each: -each.last_ns)
+    # Each market's are newest first already.
+    past = merge(*(detector.past for detector in detectors), key=lambda each: -each.last_ns)
     rows = [_opportunity_row(each, live=True) for each in live]
-    rows.extend(_opportunity_row(each, live=False) for each in past[: OPPORTUNITIES - len(rows)])
-    return rows
+    rows += [_opportunity_row(each, live=False) for each in islice(past, OPPORTUNITIES)]
+    return rows[:OPPORTUNITIES]
 
 
 def _opportunity_row(each: Opportunity, live: bool) -> OpportunityRow:
     """A live crossing as it is now, a past one as it was at its best."""
-    if each.reason and not each.counted:
-        result = each.reason
-    elif live:
-        result = each.reason or "open"
+    shown = each.now if live else each.best
+    if live:
+        result = shown.reason or "open"
+    elif each.counted:
+        result = f"gone, best {shown.net_bps:+.1f} bps"
     else:
-        result = f"gone, best {each.best.net_bps:+.1f} bps"
-    now = Moment(each.size, each.gross_bps, each.net_bps, each.profit) if live else each.best
+        result = shown.reason
     return OpportunityRow(
-        each.market, each.buy, each.sell, *now, each.lasted_ms, live=live, result=result
+        market=each.market,
+        buy_venue=each.buy,
+        sell_venue=each.sell,
+        size=shown.size,
+        gross_bps=shown.gross_bps,
+        net_bps=shown.net_bps,
+        profit=shown.profit,
+        lasted_ms=each.lasted_ms,
+        live=live,
+        result=result,
     )
 
 

@@ -27,6 +27,7 @@ class Moment(NamedTuple):
     gross_bps: float
     net_bps: float
     profit: float
+    reason: str
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Opportunity:
             touch, if no size is profitable.
         gross_bps, net_bps: edge at that size, before and after both taker fees.
         profit: quote, after fees, at that size; negative if none is profitable.
-        best: size, edges and profit at the moment of its highest net edge.
+        best: what it was at the moment of its highest net edge.
         best_net_bps, best_profit: the best each of them ever was.
         reason: why it is not worth taking, with the number; "" if it is.
     """
@@ -61,9 +62,14 @@ class Opportunity:
     counted: bool = False
 
     def __post_init__(self) -> None:
-        self.best = Moment(self.size, self.gross_bps, self.net_bps, self.profit)
+        self.best = self.now
         self.best_net_bps = self.net_bps
         self.best_profit = max(0.0, self.profit)
+
+    @property
+    def now(self) -> Moment:
+        """What it is now, or was when it went."""
+        return Moment(self.size, self.gross_bps, self.net_bps, self.profit, self.reason)
 
     @property
     def lasted_ms(self) -> float:
