@@ -1,0 +1,266 @@
+"""The private side of a venue's wire format: credentials, orders, account.
+
+Beside `VenueCodec`, with the same verbs in the same order for each venue, and as pure: bytes and
+values in, bytes and values out. Time stamps of requests are passed in, on the venue's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from hftmm.core.fees import FeeRates
+from hftmm.core.instrument import Kind, Listing
+from hftmm.core.order import (
+    AccountEvent,
+    Amendment,
+    Balance,
+    Fill,
+    OrderAnswer,
+    OrderRequest,
+    OrderUpdate,
+    Position,
+    Rejection,
+)
+from hftmm.venues.codec import Hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A key of one venue; its repr shows nothing but a fingerprint of the key's name.
+
+    Attributes:
+        secret: HMAC secret, or an Ed25519 private key in PEM where the venue takes one.
+        passphrase: OKX only.
+    """
+
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+    passphrase: str = field(default="", repr=False)
+
+
+class SignedRequest(msgspec.Struct, frozen=True, gc=False):
+    """A REST call ready to be sent: signed over exactly these bytes.
+
+    Attributes:
+        path: includes the query string. headers: includes the signature where the venue wants it.
+        purpose: what the answer is for, the name of the verb that decodes it.
+        request_id: ours, to match the answer; the client id for orders.
+        weight: what it costs of the published budget.
+    """
+
+    route: str
+    method: str
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    purpose: str
+    request_id: str
+    weight: int = 1
+
+
+class StreamFrame(msgspec.Struct, frozen=True, gc=False):
+    """A text frame for a private or trading stream."""
+
+    route: str
+    frame: bytes
+    request_id: str = ""
+
+
+Listings: TypeAlias = Mapping[tuple[Kind, str], Listing]
+"""Listings by kind and venue symbol: `(SPOT, "BTCUSDT")`."""
+
+Outgoing: TypeAlias = SignedRequest | StreamFrame
+
+
+class Permissions(msgspec.Struct, frozen=True, gc=False):
+    """What a key may do, and how the account is set.
+
+    Attributes:
+        problems: what stands in the way of trading, one line each with the remedy; empty if none.
+    """
+
+    read: bool
+    trade_spot: bool
+    trade_linear: bool
+    withdraw: bool
+    one_way: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateRules:
+    """How a venue's private side must be treated.
+
+    Attributes:
+        renew_ns: how often what keeps the private stream alive is renewed (listenKey); 0 never.
+        order_budget: (orders, per ns) of new and amended orders per listing.
+        cancel_budget: the same of cancels, where they count apart; None if they share.
+        dead_man_ns: shortest and longest time a dead-man switch takes; (0, 0) if there is none.
+        amend_keeps: what an amend may change without losing queue priority: "", or "size down".
+        batch: orders one request may carry.
+    """
+
+    order_budget: tuple[int, int]
+    cancel_budget: tuple[int, int] | None = None
+    renew_ns: int = 0
+    dead_man_ns: tuple[int, int] = (0, 0)
+    amend_keeps: str = ""
+    batch: int = 1
+
+
+class PrivateCodec(Protocol):
+    """The private verbs of a venue, in this order in every venue module.
+
+    `now_ms` is the venue's clock in milliseconds: ours plus the measured offset.
+    """
+
+    venue: str
+    rules: Mapping[Kind, PrivateRules]
+
+    def private_endpoints(self, hosts: Hosts, kinds: frozenset[Kind]) -> Mapping[str, str]:
+        """Private stream and trading routes -> URL: `spot.private`, `linear.trade`, ...
+
+        Routes whose URL needs a key obtained by `renew` contain `{key}` in its place.
+        """
+        ...
+
+    def login(self, credentials: Credentials, route: str, now_ms: int) -> list[StreamFrame]:
+        """Frames to send once a private or trading route is open, in order; the next one only
+        after `StreamReady` for the one before. Empty where the URL itself authenticates.
+        """
+        ...
+
+    def renew(
+        self, credentials: Credentials, kind: Kind, key: str, now_ms: int
+    ) -> SignedRequest | None:
+        """Obtains (key "") or extends what the private stream lives on; None where nothing is."""
+        ...
+
+    def decode_renewal(self, body: bytes) -> str:
+        """The key in the answer."""
+        ...
+
+    def place(
+        self, credentials: Credentials, order: OrderRequest, now_ms: int, *, rest: bool = False
+    ) -> Outgoing:
+        """Sends one order, over the trading stream where there is one unless `rest`."""
+        ...
+
+    def amend(
+        self, credentials: Credentials, change: Amendment, now_ms: int, *, rest: bool = False
+    ) -> Outgoing:
+        """Changes one order."""
+        ...
+
+    def cancel(
+        self,
+        credentials: Credentials,
+        listing: Listing,
+        client_id: str,
+        venue_id: str,
+        now_ms: int,
+        *,
+        rest: bool = False,
+    ) -> Outgoing:
+        """Cancels one order, by the venue's id where it is known."""
+        ...
+
+    def cancel_all(
+        self,
+        credentials: Credentials,
+        listing: Listing,
+        orders: Sequence[tuple[str, str]],
+        now_ms: int,
+    ) -> list[Outgoing]:
+        """Cancels everything of a listing, by one bulk request where the venue has one; elsewhere
+        the given (client id, venue id) in batches.
+        """
+        ...
+
+    def decode_answer(self, request: SignedRequest, status: int, body: bytes) -> OrderAnswer:
+        """The answer to a REST place, amend, cancel or bulk cancel."""
+        ...
+
+    def open_orders(
+        self, credentials: Credentials, kind: Kind, listing: Listing | None, now_ms: int
+    ) -> list[SignedRequest]: ...
+
+    def decode_orders(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[OrderUpdate], str]:
+        """Orders in an answer of `open_orders` or `order`, and the cursor of the next page or "".
+
+        Args:
+            listings: every listing of the venue that is traded.
+        """
+        ...
+
+    def order(
+        self, credentials: Credentials, listing: Listing, client_id: str, now_ms: int
+    ) -> SignedRequest:
+        """Asks for one order by our id; an answer that it is unknown decodes to Rejection."""
+        ...
+
+    def fills_since(
+        self, credentials: Credentials, listing: Listing, since_ms: int, now_ms: int
+    ) -> SignedRequest: ...
+
+    def decode_fills(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[Fill], str]: ...
+
+    def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]: ...
+
+    def decode_positions(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> list[Position]: ...
+
+    def balances(
+        self, credentials: Credentials, kinds: frozenset[Kind], now_ms: int
+    ) -> list[SignedRequest]: ...
+
+    def decode_balances(
+        self, request: SignedRequest, body: bytes, received_ns: int
+    ) -> list[Balance]: ...
+
+    def fee_rates(
+        self, credentials: Credentials, listing: Listing, now_ms: int
+    ) -> SignedRequest: ...
+
+    def decode_fee_rates(self, request: SignedRequest, body: bytes) -> FeeRates: ...
+
+    def permissions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]:
+        """Asks what the key may do and how the account is set."""
+        ...
+
+    def decode_permissions(self, answers: Sequence[tuple[SignedRequest, bytes]]) -> Permissions: ...
+
+    def arm_dead_man(
+        self, credentials: Credentials, listing: Listing, timeout_ms: int, now_ms: int
+    ) -> SignedRequest | None:
+        """Arms or refreshes the venue's dead-man switch, 0 disarms; None where there is none."""
+        ...
+
+    def decode_account(
+        self, route: str, frame: bytes, listings: Listings, received_ns: int
+    ) -> list[AccountEvent]:
+        """Everything a private or trading stream says; [] for what is nothing to us.
+
+        Raises:
+            MalformedFrame: it cannot be decoded.
+        """
+        ...
+
+    def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
+        """What an error answer means: its class, whether the outcome is unknown, and in words."""
+        ...
+
+
+def decimal(text: str) -> Decimal | None:
+    """A venue's number; "" is not applicable."""
+    return Decimal(text) if text else None
