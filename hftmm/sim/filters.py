@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import msgspec
 
@@ -57,7 +57,8 @@ def limit_of_band(spec: Spec, side: Side, reference: Decimal, band: Decimal) -> 
     """The last tick a price may have on this side of the reference; at least 1."""
     if side == "buy":
         return max(1, int(reference * (1 + band) / spec.tick))
-    return max(1, -int(-reference * (1 - band) // spec.tick))
+    lowest = reference * (1 - band) / spec.tick
+    return max(1, int(lowest.to_integral_value(ROUND_CEILING)))
 
 
 def refusal(ticket: Ticket, lots: int, ticks: int, rules: Rules, edge: int) -> Refused | None:

@@ -170,7 +170,7 @@ class PositionChanged(msgspec.Struct, frozen=True, gc=False):
     entry: Decimal
     realised: Decimal
     unrealised: Decimal
-    cause: Literal["trade", "funding", "liquidation"]
+    cause: Cause
     ts_ns: int
 
 
@@ -209,8 +209,11 @@ class Account:
         events: what happened, oldest first; the venue takes and clears them.
         open: open orders by id, oldest first.
         orders: open and ended orders by id, oldest first; the oldest ended ones are forgotten.
+        reducing: open reduce-only orders by symbol and id.
+        client_ids: the newest order of each client id.
         executions: every fill, oldest first.
         fundings: every funding, oldest first.
+        deposits: wallet, asset and amount of what came in, the start balances first.
     """
 
     position_mode: Literal["one_way"] = "one_way"
@@ -226,8 +229,16 @@ class Account:
         self.events: list[BrokerEvent] = []
         self.open: dict[int, Order] = {}
         self.orders: dict[int, Order] = {}
+        self.reducing: dict[str, dict[int, Order]] = {}
+        self.client_ids: dict[tuple[Wallet, str], Order] = {}
         self.executions: list[Execution] = []
         self.fundings: list[Funding] = []
+        kinds = (Kind.SPOT,) if unified else (Kind.SPOT, Kind.LINEAR)
+        self.deposits: list[tuple[Wallet, str, Decimal]] = [
+            (self.wallet_name(kind), asset, balance.total)
+            for kind in kinds
+            for asset, balance in self.wallet(kind).items()
+        ]
 
     @property
     def balances(self) -> dict[str, Balance]:

@@ -96,19 +96,23 @@ class Market:
         """The venue's engines, in the order of the specs."""
         return [engine for key, engine in self.engines.items() if key[0] == venue]
 
-    def mark(self, spec: Spec) -> Mark:
+    def mark(self, spec: Spec, at_ns: int | None = None) -> Mark:
         """Mark price and funding now; funding by the venues' common formula.
+
+        Args:
+            at_ns: a moment of the last second, instead of now.
 
         Source:
             premium + clamp(interest - premium, -5 bps, 5 bps), interest 1 bps in 8 hours.
         """
+        now_ns = self.now_ns if at_ns is None else at_ns
         fundamental = self._fundamentals[spec.base]
-        mark = fundamental.mean(Kind.LINEAR, self.now_ns, MARK_SPAN_NS)
-        index = fundamental.mean(Kind.SPOT, self.now_ns, MARK_SPAN_NS)
+        mark = fundamental.mean(Kind.LINEAR, now_ns, MARK_SPAN_NS)
+        index = fundamental.mean(Kind.SPOT, now_ns, MARK_SPAN_NS)
         premium = mark / index - 1
         rate = premium + min(5 * BPS, max(-5 * BPS, BPS - premium))
         interval_ns = FUNDING_HOURS * 3600 * SECOND
-        next_ns = (self.now_ns // interval_ns + 1) * interval_ns
+        next_ns = (now_ns // interval_ns + 1) * interval_ns
         return Mark(mark, index, round(rate, 8), next_ns, FUNDING_HOURS)
 
     def advance(self, now_ns: int) -> None:

@@ -243,6 +243,10 @@ class MatchingEngine:
         order = self._orders.get(order_id)
         return order.lots if order is not None else 0
 
+    def orders_of(self, owner: str) -> list[int]:
+        """Resting orders of an owner, oldest first. O(orders)."""
+        return [number for number, order in self._orders.items() if order.owner == owner]
+
     def best(self, side: Side) -> Level | None:
         """The best level of a side, None if it is empty."""
         book = self._bids if side == "buy" else self._asks

@@ -7,9 +7,17 @@ passes; what it wants to say gathers in `outbox`. `server.py` drives peers over 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
+
+Matter = Literal["", "ack", "order", "fill", "account"]
+"""What a message is about, for the faults of order entry and of private streams.
+
+"ack" answers a request to place, amend or cancel; an "order" push tells of an order without a fill,
+a "fill" push carries one or more, an "account" push tells of balances or positions. Everything else,
+log-ins, subscriptions and queries included, is "".
+"""
 
 
 class Push(msgspec.Struct, gc=False):
@@ -19,12 +27,15 @@ class Push(msgspec.Struct, gc=False):
         feed: key of the depth stream it belongs to (`linear BTCUSDT`), "" for anything else; faults
             of the book act on frames that have one.
         text: True for a text frame.
+        matter: what faults of orders go by: an answer on an order-entry socket is an "ack", what a
+            private stream says is "order", "fill" or "account".
     """
 
     connection: int
     frame: bytes
     feed: str = ""
     text: bool = True
+    matter: Matter = ""
 
 
 class Close(msgspec.Struct, gc=False):
@@ -55,11 +66,19 @@ class HttpQuery(msgspec.Struct, gc=False, frozen=True):
 
 
 class HttpAnswer(msgspec.Struct, gc=False, frozen=True):
-    """A REST answer; `body` is JSON."""
+    """A REST answer; `body` is JSON.
+
+    Attributes:
+        status: 0 for no answer at all: the connection is cut after the request was carried out.
+        matter: "ack" if the request was to place, amend or cancel, whatever came of it.
+        late_ns: how much longer than usual it takes.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
+    matter: Matter = ""
+    late_ns: int = 0
 
 
 class Peer(Protocol):
@@ -68,8 +87,8 @@ class Peer(Protocol):
     venue: str
     outbox: list[Outgoing]
     skew_ns: int
-    """The venue's clock less true time: added to every stamp it writes and to its server time,
-    never to its schedule. 0 until a fault sets it."""
+    """The venue's clock less true time: added to every stamp it writes, to its server time and to
+    the time it judges signatures by, never to its schedule. 0 until a fault sets it."""
 
     @property
     def faces(self) -> tuple[str, ...]:
@@ -103,7 +122,10 @@ class Peer(Protocol):
         ...
 
     def restart(self, now_ns: int) -> None:
-        """The venue restarts: every connection closes, update ids begin anew as it documents."""
+        """The venue restarts: every connection closes, update ids begin anew as it documents.
+
+        Accounts and open orders stay; log-ins and whatever lives with a connection are gone.
+        """
         ...
 
     def farewell(self, now_ns: int) -> None:
