@@ -15,7 +15,7 @@ Matter = Literal["", "ack", "order", "fill", "account"]
 """What a message is about, for the faults of order entry and of private streams.
 
 "ack" answers a request to place, amend or cancel; an "order" push tells of an order without a fill,
-a "fill" push carries one or more, an "account" push tells of balances or positions. Everything else,
+a "fill" push carries one or more, an "account" push tells of balances or positions. All else,
 log-ins, subscriptions and queries included, is "".
 """
 
