@@ -67,7 +67,7 @@ __all__ = [
 RETRY_NS: Final = 250 * MILLISECOND
 PAUSE_NS: Final = 10 * SECOND
 """How long a venue is left alone that refuses requests for their number and does not say so."""
-LAG_CHECK_NS: Final = 1 * SECOND
+LAG_CHECK_NS: Final = 100 * MILLISECOND
 ODD_LAG_NS: Final = 400 * MILLISECOND
 EARLY_NS: Final = 50 * MILLISECOND
 """Stamps later than their arrival by more, or earlier by more than ODD_LAG, question the clock."""
