@@ -39,7 +39,9 @@ def _orders(account: Account, engines: Mapping[str, MatchingEngine]) -> None:
             (order.state == "filled") == (order.filled_lots == order.lots),
             f"{order} disagrees with its size",
         )
-        _hold(bool(order.reason) != (order.open or order.state == "filled"), f"{order}: reason")
+        over_unfilled = not order.open and order.state != "filled"
+        if order.reason != "liquidation":
+            _hold(bool(order.reason) == over_unfilled, f"{order}: wrong reason")
         if order.open:
             resting[order.spec.symbol].add(order.resting_id)
             rests = engines[order.spec.symbol].open_lots(order.resting_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from hftmm.core.fees import FeeRates
@@ -21,7 +21,7 @@ from hftmm.sim.ledger import (
     PositionChanged,
 )
 from hftmm.sim.listings import coin
-from hftmm.sim.market import Market
+from hftmm.sim.market import FUNDING_HOURS, Market
 from hftmm.sim.orders import Execution, Order, Refused
 from hftmm.sim.spec import Spec
 
@@ -29,6 +29,7 @@ MAINTENANCE = Decimal("0.005")
 """Of a position's notional; an account whose equity falls below it is liquidated."""
 _BPS = Decimal(10_000)
 _PRICE_PLACES = 8
+_FUNDING_NS = FUNDING_HOURS * 3_600 * 1_000_000_000
 
 
 class Clearing:
@@ -46,6 +47,7 @@ class Clearing:
         fees: Mapping[Kind, FeeRates],
         fee_in_received: bool,
         places: int,
+        start_ns: int,
     ) -> None:
         self._market = market
         self._rates = {
@@ -61,6 +63,7 @@ class Clearing:
             self._listed.setdefault(spec.base, spec)
         self._marks: dict[str, tuple[int, Decimal]] = {}
         self._last_execution = 0
+        self._funding_due_ns = (start_ns // _FUNDING_NS + 1) * _FUNDING_NS
 
     def mark(self, spec: Spec) -> Decimal:
         """Mark price of a perpetual, index of a spot pair."""
@@ -234,8 +237,24 @@ class Clearing:
         if position is not None:
             self._show(account, spec, position, "trade", now_ns)
 
-    def fund(self, account: Account, spec: Spec, due_ns: int) -> None:
-        """Books the funding of one position at the mark of the moment it was due."""
+    def fund_due(self, accounts: Iterable[Account], until_ns: int) -> None:
+        """Books all funding due up to then, each at the mark of its own moment."""
+        while self._funding_due_ns <= until_ns:
+            due_ns = self._funding_due_ns
+            self._funding_due_ns += _FUNDING_NS
+            for account in accounts:
+                for spec in self._contracts:
+                    if account.position(spec).base:
+                        self._fund(account, spec, due_ns)
+
+    def deposit(
+        self, account: Account, kind: Kind, asset: str, amount: Decimal, now_ns: int
+    ) -> None:
+        """Adds to a wallet from outside; a negative amount takes away."""
+        account.deposits.append((account.wallet_name(kind), asset, amount))
+        self._post(account, kind, asset, amount, "transfer", now_ns)
+
+    def _fund(self, account: Account, spec: Spec, due_ns: int) -> None:
         position = account.positions[spec.symbol]
         seen = self._market.mark(spec, due_ns)
         rate = Decimal(repr(seen.funding_rate))
@@ -248,13 +267,6 @@ class Clearing:
         account.events.append(funding)
         self._post(account, Kind.LINEAR, COLLATERAL, amount, "funding", due_ns)
         self._show(account, spec, position, "funding", due_ns)
-
-    def deposit(
-        self, account: Account, kind: Kind, asset: str, amount: Decimal, now_ns: int
-    ) -> None:
-        """Adds to a wallet from outside; a negative amount takes away."""
-        account.deposits.append((account.wallet_name(kind), asset, amount))
-        self._post(account, kind, asset, amount, "transfer", now_ns)
 
     def _margins(self, account: Account, spec: Spec) -> tuple[Decimal, Decimal]:
         """Initial margin of position and orders."""

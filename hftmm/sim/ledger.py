@@ -263,6 +263,25 @@ class Account:
         """The position in a contract; a flat one if it was never traded."""
         return self.positions.get(spec.symbol) or Position()
 
+    def find(
+        self, spec: Spec | None, order_id: int | None = None, client_id: str | None = None
+    ) -> Order | None:
+        """An order by one of its ids, open or remembered; with both given the order id wins."""
+        found: Order | None = None
+        if order_id is not None:
+            found = self.orders.get(order_id)
+        elif client_id:
+            kinds = (Kind.SPOT, Kind.LINEAR) if spec is None else (spec.kind,)
+            named = (self.client_ids.get((self.wallet_name(kind), client_id)) for kind in kinds)
+            found = next((order for order in named if order is not None), None)
+        if found is None or (spec is not None and found.spec.symbol != spec.symbol):
+            return None
+        return found
+
+    def open_orders(self, spec: Spec | None = None, kind: Kind | None = None) -> list[Order]:
+        """Open orders, oldest first."""
+        return [order for order in self.open.values() if concerns(order, spec, kind)]
+
     def take_events(self) -> list[BrokerEvent]:
         """Everything that happened since the last call, oldest first."""
         events, self.events = self.events, []
@@ -277,3 +296,10 @@ def start_balances(specs: Iterable[Spec]) -> dict[str, Decimal]:
             worth = START_USDT / Decimal(repr(coin(spec.base).price))
             balances[spec.base] = Decimal(round(float(worth), 2 - len(str(int(worth)))))
     return balances
+
+
+def concerns(order: Order, spec: Spec | None, kind: Kind | None) -> bool:
+    """True if the order is in that instrument, or without one of that kind; None is any."""
+    if spec is not None:
+        return order.spec.symbol == spec.symbol
+    return kind is None or order.spec.kind is kind
