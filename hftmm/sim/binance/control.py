@@ -14,6 +14,7 @@ from hftmm.sim.binance.streams import SECOND
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 MESSAGES_PER_SECOND = {"spot": 5, "linear": 10}
 _ROUTES = ("public", "market", "private")
+_is_listen_key = re.compile(r"[A-Za-z0-9]{64}").fullmatch
 _is_text_id = re.compile(r"[A-Za-z0-9_-]{1,36}").fullmatch
 
 
@@ -51,8 +52,8 @@ class Connection:
 def parse_url(face: str, path: str, query: str) -> tuple[str, bool, list[str]] | None:
     """Route, combined or raw, and the streams named in a URL; None if the venue has no such path.
 
-    `/ws/0` is a raw connection: clients put there what they like, and names of no stream are
-    ignored. A listen key stands there as well.
+    `/ws/0` is a raw connection: clients put there what they like, and short names of no stream are
+    ignored. A listen key stands there as well, or in `listenKey`.
     """
     parts = [unquote(part) for part in path.split("/") if part]
     route = ""
@@ -61,11 +62,13 @@ def parse_url(face: str, path: str, query: str) -> tuple[str, bool, list[str]] |
     if not parts or parts[0] not in ("ws", "stream"):
         return None
     combined = parts.pop(0) == "stream"
+    named = dict(parse_qsl(query))
     if combined:
         if parts:
             return None
-        parts = dict(parse_qsl(query)).get("streams", "").split("/")
-    return route, combined, [part for part in parts if "@" in part]
+        parts = named.get("streams", "").split("/")
+    parts.append(named.get("listenKey", ""))
+    return route, combined, [part for part in parts if "@" in part or _is_listen_key(part)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,17 @@ from typing import Any
 
 from hftmm.core.instrument import decimal_places
 from hftmm.sim.binance.instrument import Instrument
+from hftmm.sim.binance.limits import Limits, Window
 
-WEIGHT_A_MINUTE = {"spot": 6000, "linear": 2400}
 _MOST_TICKS = Decimal(100_000_000)
 _MOST_LOTS = Decimal(1_000_000_000)
 _FOREVER_MS = 4133404800000  # what the venue writes for contracts that never expire
 _ONBOARD_MS = 1569398400000
 
 
-def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
-    return {
-        "rateLimitType": kind,
-        "interval": interval,
-        "intervalNum": number,
-        "limit": limit,
-    }
+def _limits(market: str) -> list[dict[str, Any]]:
+    limits = Limits(market)
+    return [window.described() for window in (limits.weight, *limits.orders)]
 
 
 def spot_exchange_info(
@@ -32,10 +28,8 @@ def spot_exchange_info(
         "timezone": "UTC",
         "serverTime": server_ms,
         "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_A_MINUTE["spot"]),
-            _limit("ORDERS", "SECOND", 10, 100),
-            _limit("ORDERS", "DAY", 1, 200_000),
-            _limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
+            *_limits("spot"),
+            Window("RAW_REQUESTS", "MINUTE", 5, 300_000).described(),
         ],
         "exchangeFilters": [],
         "symbols": [_spot_symbol(i, [["SPOT"]] if permission_sets else []) for i in instruments],
@@ -61,7 +55,7 @@ def _spot_symbol(instrument: Instrument, permission_sets: list[list[str]]) -> di
         "ocoAllowed": False,
         "otoAllowed": False,
         "opoAllowed": False,
-        "quoteOrderQtyMarketAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
         "amendAllowed": True,
@@ -120,10 +114,10 @@ def _spot_symbol(instrument: Instrument, permission_sets: list[list[str]]) -> di
         "permissionSets": permission_sets,
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": [
+            "NONE",
             "EXPIRE_TAKER",
             "EXPIRE_MAKER",
             "EXPIRE_BOTH",
-            "DECREMENT",
         ],
     }
 
@@ -135,9 +129,7 @@ def linear_exchange_info(instruments: list[Instrument], server_ms: int) -> dict[
         "serverTime": server_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_A_MINUTE["linear"]),
-            _limit("ORDERS", "MINUTE", 1, 1200),
-            _limit("ORDERS", "SECOND", 10, 300),
+            *_limits("linear"),
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
@@ -165,8 +157,9 @@ def _linear_symbol(instrument: Instrument) -> dict[str, Any]:
         "baseAsset": spec.base,
         "quoteAsset": spec.quote,
         "marginAsset": spec.quote,
-        "pricePrecision": decimal_places(spec.tick),
-        "quantityPrecision": decimal_places(spec.lot),
+        # Finer than the steps: a precision is what a number may be written with.
+        "pricePrecision": decimal_places(spec.tick) + 1,
+        "quantityPrecision": decimal_places(spec.lot) + 1,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COIN",
@@ -194,5 +187,5 @@ def _linear_symbol(instrument: Instrument) -> dict[str, Any]:
             },
         ],
         "orderTypes": ["LIMIT", "MARKET"],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }

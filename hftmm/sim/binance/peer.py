@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from hftmm.sim.binance.api import PATHS
+from hftmm.sim.binance.clock import Clock
 from hftmm.sim.binance.control import (
     Connection,
     Control,
@@ -12,9 +14,7 @@ from hftmm.sim.binance.control import (
     result,
 )
 from hftmm.sim.binance.instrument import Instrument
-from hftmm.sim.binance.rest import PublicRest
 from hftmm.sim.binance.streams import (
-    MILLISECOND,
     SECOND,
     DiffDepth,
     Stream,
@@ -22,6 +22,8 @@ from hftmm.sim.binance.streams import (
     open_stream,
     route_of,
 )
+from hftmm.sim.binance.trading import Trading
+from hftmm.sim.broker import Broker
 from hftmm.sim.market import Market
 from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
 
@@ -31,7 +33,10 @@ FAREWELL_LEAD_NS = 5 * SECOND
 
 
 class BinancePeer:
-    """Spot and USD-M futures behind the venue's REST and stream hosts.
+    """Spot and USD-M futures behind the venue's REST, stream and WebSocket API hosts.
+
+    Attributes:
+        trading: orders and accounts.
 
     Args:
         market: the books, which somebody else advances before this.
@@ -39,32 +44,61 @@ class BinancePeer:
     """
 
     venue = VENUE
-    faces: tuple[str, ...] = ("spot.rest", "spot.stream", "linear.rest", "linear.stream")
+    faces: tuple[str, ...] = (
+        "spot.rest",
+        "spot.stream",
+        "spot.api",
+        "linear.rest",
+        "linear.stream",
+        "linear.api",
+    )
 
     def __init__(self, market: Market, seed: int) -> None:
         self.outbox: list[Outgoing] = []
-        self.skew_ns = 0
+        self._clock = Clock()
         self._market = market
         self._rng = random.Random(seed)
         instruments = [Instrument(engine, self._rng) for engine in market.of(VENUE)]
         self._instruments = {(entry.market, entry.name): entry for entry in instruments}
-        self._rest = PublicRest(market, self._instruments)
         self._connections: dict[int, Connection] = {}
+        # Its draws are its own: trading leaves the update ids as they were.
+        self.trading = Trading(
+            market, self._instruments, self._connections, self._clock, random.Random(f"{seed}")
+        )
         self._streams: dict[tuple[str, str], Stream] = {}
         self._cuts_ns: dict[int, int] = {}
 
+    @property
+    def skew_ns(self) -> int:
+        """The venue's clock less true time."""
+        return self._clock.skew_ns
+
+    @skew_ns.setter
+    def skew_ns(self, skew_ns: int) -> None:
+        self._clock.skew_ns = skew_ns
+
+    @property
+    def broker(self) -> Broker:
+        """Accounts and orders."""
+        return self.trading.broker
+
     def url(self, face: str, authority: str) -> str:
-        scheme = "ws" if face.endswith(".stream") else "http"
-        return f"{scheme}://{authority}"
+        market, _, host = face.partition(".")
+        if host == "api":
+            return f"ws://{authority}{PATHS[market]}"
+        return f"ws://{authority}" if host == "stream" else f"http://{authority}"
 
     def opened(
         self, connection: int, face: str, path: str, query: str, now_ns: int
     ) -> HttpAnswer | None:
+        market, _, host = face.partition(".")
+        if host == "api":
+            return self.trading.opened(connection, market, path, query, now_ns)
         parsed = parse_url(face, path, query)
         if parsed is None:
             return HttpAnswer(404, b"{}")
         route, combined, topics = parsed
-        opened = Connection(connection, face.partition(".")[0], route, combined)
+        opened = Connection(connection, market, route, combined)
         self._connections[connection] = opened
         self._subscribe(opened, topics, now_ns)
         return None
@@ -72,6 +106,7 @@ class BinancePeer:
     def received(self, connection: int, frame: bytes, now_ns: int) -> None:
         sender = self._connections.get(connection)
         if sender is None:
+            self.trading.received(connection, frame, now_ns)
             return
         if sender.too_fast(now_ns):
             self._close(connection, 1008, "Too many requests")
@@ -81,16 +116,18 @@ class BinancePeer:
         self.outbox.append(Push(connection, answer))
 
     def closed(self, connection: int) -> None:
+        self.trading.closed(connection)
         gone = self._connections.pop(connection, None)
         self._cuts_ns.pop(connection, None)
         if gone is not None:
             self._unsubscribe(gone, list(gone.topics))
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
-        return self._rest.request(query, now_ns, self.skew_ns)
+        return self.trading.request(query, now_ns)
 
     def advance(self, now_ns: int) -> None:
-        stamp_ms = self._stamp_ms(now_ns)
+        self.outbox += self.trading.advance(now_ns)
+        stamp_ms = self._clock.ms(now_ns)
         for stream in self._streams.values():
             for payload in stream.advance(now_ns, stamp_ms):
                 self._publish(stream, payload)
@@ -98,31 +135,30 @@ class BinancePeer:
             self._close(connection, 1001, "Server is shutting down")
 
     def restart(self, now_ns: int) -> None:
-        for connection in list(self._connections):
+        for connection in [*self._connections, *self.trading.clients()]:
             self._close(connection, 1006)
         for instrument in self._instruments.values():
             instrument.renumber(self._rng)
 
     def farewell(self, now_ns: int) -> None:
         """Spot announces a shutdown; USD-M documents no such notice, its connections stay."""
-        payload = encode({"e": "serverShutdown", "E": self._stamp_ms(now_ns)})
+        payload = encode({"e": "serverShutdown", "E": self._clock.ms(now_ns)})
         for connection in self._connections.values():
             if connection.market == "spot":
                 frame = _combined("!serverShutdown", payload) if connection.combined else payload
                 self.outbox.append(Push(connection.number, frame))
                 self._cuts_ns[connection.number] = now_ns + FAREWELL_LEAD_NS
+        for number in self.trading.farewell(now_ns):
+            self._cuts_ns[number] = now_ns + FAREWELL_LEAD_NS
 
     def cross(self, now_ns: int) -> None:
         streams = [stream for stream in self._streams.values() if isinstance(stream, DiffDepth)]
         for instrument in {stream.instrument for stream in streams}:
             instrument.skip_id()
         for stream in streams:
-            payload = stream.crossed(self._stamp_ms(now_ns))
+            payload = stream.crossed(self._clock.ms(now_ns))
             if payload is not None:
                 self._publish(stream, payload)
-
-    def _stamp_ms(self, now_ns: int) -> int:
-        return (now_ns + self.skew_ns) // MILLISECOND
 
     def _obey(self, sender: Connection, control: Control, now_ns: int) -> bytes:
         value: object = None

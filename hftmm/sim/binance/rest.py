@@ -1,89 +1,44 @@
-"""Binance's public REST endpoints."""
+"""What Binance answers about the market, by REST and by WebSocket API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
-from hftmm.sim.binance.exchange_info import (
-    WEIGHT_A_MINUTE,
-    linear_exchange_info,
-    spot_exchange_info,
-)
+from hftmm.sim.binance.errors import INVALID_SYMBOL, ApiError, illegal, invalid, missing
+from hftmm.sim.binance.exchange_info import linear_exchange_info, spot_exchange_info
 from hftmm.sim.binance.instrument import Instrument
-from hftmm.sim.binance.streams import MILLISECOND, SECOND, best_rows
+from hftmm.sim.binance.params import Params
+from hftmm.sim.binance.streams import MILLISECOND, best_rows
 from hftmm.sim.market import Market
-from hftmm.sim.peers import HttpAnswer, HttpQuery
 
 # Largest limit and weight; USD-M takes only these limits.
 _SPOT_DEPTHS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 _LINEAR_DEPTHS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
-_MINUTE = 60 * SECOND
 _USUAL_INTERVAL_HOURS = 8
-_PREFIX = {"spot": "/api/v3/", "linear": "/fapi/v1/"}
-
-
-class ApiError(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.code = code
-        self.text = text
-
-
-INVALID_SYMBOL = (400, -1121, "Invalid symbol.")
 
 
 class PublicRest:
-    """Answers requests about the market, and counts their weight in fixed minutes."""
+    """Answers requests about the market."""
 
     def __init__(self, market: Market, instruments: Mapping[tuple[str, str], Instrument]) -> None:
         self._market = market
         self._instruments = instruments
-        self._minute: dict[str, int] = {}
-        self._used: dict[str, int] = {}
 
-    def request(self, query: HttpQuery, now_ns: int, skew_ns: int) -> HttpAnswer:
-        """The answer to a request at true time `now_ns`; the venue's clock is `skew_ns` ahead."""
-        market = query.face.partition(".")[0]
-        params = dict(parse_qsl(query.query, keep_blank_values=True))
-        try:
-            weight, value = self._answer(market, query, params, (now_ns + skew_ns) // MILLISECOND)
-            status = 200
-        except ApiError as error:
-            weight, status = 1, error.status
-            value = {"code": error.code, "msg": error.text}
-        used = self._count(market, weight, now_ns)
-        headers = {"X-MBX-USED-WEIGHT-1M": str(used)}
-        if used > WEIGHT_A_MINUTE[market]:
-            limit = WEIGHT_A_MINUTE[market]
-            text = f"Too much request weight used; current limit is {limit} request weight per "
-            text += (
-                "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
-            )
-            headers["Retry-After"] = str((_MINUTE - now_ns % _MINUTE) // SECOND + 1)
-            return HttpAnswer(429, msgspec.json.encode({"code": -1003, "msg": text}), headers)
-        return HttpAnswer(status, msgspec.json.encode(value), headers)
+    def answer(
+        self, market: str, name: str, params: Params, server_ms: int
+    ) -> tuple[int, Any] | None:
+        """Weight and value of an answer, None if it is none of these requests.
 
-    def _count(self, market: str, weight: int, now_ns: int) -> int:
-        minute = now_ns // _MINUTE
-        if self._minute.get(market) != minute:
-            self._minute[market] = minute
-            self._used[market] = 0
-        self._used[market] += weight
-        return self._used[market]
+        Args:
+            name: of the request, `depth`, `ticker/bookTicker`.
 
-    def _answer(
-        self, market: str, query: HttpQuery, params: dict[str, str], server_ms: int
-    ) -> tuple[int, Any]:
-        """Weight and value of an answer."""
-        name = query.path.removeprefix(_PREFIX[market])
-        match market, name if query.method == "GET" else "":
+        Raises:
+            ApiError: the parameters are not as the venue wants them.
+        """
+        match market, name:
             case _, "ping":
                 return 1, {}
             case _, "time":
@@ -104,16 +59,15 @@ class PublicRest:
                 return self._premium_index(params, server_ms)
             case "linear", "fundingInfo":
                 return 0, self._funding_info()
-        raise ApiError(404, -5000, f"Path {query.path}, Method {query.method} is invalid")
+        return None
 
     def _all(self, market: str) -> list[Instrument]:
         return [entry for (where, _), entry in self._instruments.items() if where == market]
 
-    def _one(self, market: str, params: dict[str, str]) -> Instrument:
+    def _one(self, market: str, params: Params) -> Instrument:
         symbol = params.get("symbol", "")
         if not symbol:
-            text = "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."
-            raise ApiError(400, -1102, text)
+            raise missing("symbol")
         return self._named(market, symbol)
 
     def _named(self, market: str, symbol: str) -> Instrument:
@@ -122,7 +76,7 @@ class PublicRest:
             raise ApiError(*INVALID_SYMBOL)
         return instrument
 
-    def _chosen(self, market: str, params: dict[str, str]) -> list[Instrument]:
+    def _chosen(self, market: str, params: Params) -> list[Instrument]:
         """Instruments of `symbol` or `symbols`, all if neither is there."""
         if "symbol" in params:
             return [self._one(market, params)]
@@ -137,15 +91,15 @@ class PublicRest:
             raise ApiError(400, -1100, text) from None
         return [self._named(market, symbol) for symbol in symbols]
 
-    def _spot_depth(self, params: dict[str, str]) -> tuple[int, Any]:
+    def _spot_depth(self, params: Params) -> tuple[int, Any]:
         instrument = self._one("spot", params)
         limit = min(_limit(params, 100), _SPOT_DEPTHS[-1][0])
         if limit < 1:
-            raise ApiError(400, -1130, "Data sent for parameter 'limit' is not valid.")
+            raise invalid("limit")
         weight = next(weight for most, weight in _SPOT_DEPTHS if limit <= most)
         return weight, instrument.snapshot(limit)
 
-    def _linear_depth(self, params: dict[str, str], server_ms: int) -> tuple[int, Any]:
+    def _linear_depth(self, params: Params, server_ms: int) -> tuple[int, Any]:
         instrument = self._one("linear", params)
         limit = _limit(params, 500)
         if limit not in _LINEAR_DEPTHS:
@@ -153,7 +107,7 @@ class PublicRest:
         book = {**instrument.snapshot(limit), "E": server_ms, "T": server_ms}
         return _LINEAR_DEPTHS[limit], book
 
-    def _book_ticker(self, market: str, params: dict[str, str], server_ms: int) -> tuple[int, Any]:
+    def _book_ticker(self, market: str, params: Params, server_ms: int) -> tuple[int, Any]:
         rows = []
         for instrument in self._chosen(market, params):
             (bid, bid_size), (ask, ask_size) = best_rows(instrument)
@@ -171,7 +125,7 @@ class PublicRest:
             return 2, rows[0]
         return (4 if market == "spot" else 5), rows
 
-    def _premium_index(self, params: dict[str, str], server_ms: int) -> tuple[int, Any]:
+    def _premium_index(self, params: Params, server_ms: int) -> tuple[int, Any]:
         rows = [self._premium(entry, server_ms) for entry in self._chosen("linear", params)]
         return (1, rows[0]) if "symbol" in params else (10, rows)
 
@@ -204,9 +158,8 @@ class PublicRest:
         ]
 
 
-def _limit(params: dict[str, str], default: int) -> int:
+def _limit(params: Params, default: int) -> int:
     text = params.get("limit", str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= 20):
-        message = "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'."
-        raise ApiError(400, -1100, message)
+        raise illegal("limit", "^[0-9]{1,20}$")
     return int(text)
