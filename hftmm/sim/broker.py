@@ -276,6 +276,12 @@ class Broker:
         self._dead_men[account.key, scope] = now_ns + timeout_ns
         return now_ns + timeout_ns
 
+    def deposit(
+        self, account: Account, kind: Kind, asset: str, amount: Decimal, now_ns: int
+    ) -> None:
+        """Adds to the wallet of a kind from outside; a negative amount takes away."""
+        self.clearing.deposit(account, kind, asset, amount, now_ns)
+
     def advance(self, now_ns: int) -> None:
         """Time passed: funding, dead-man switches, liquidation."""
         self._catch_up(now_ns)
