@@ -241,6 +241,30 @@ def test_on_the_leading_line_what_does_not_connect_is_a_gap(stream: Stream) -> N
     assert (feed.book.valid, feed.sync.gaps) == (False, 1)
 
 
+@pytest.mark.parametrize("stream", [BYBIT, OKX], ids=["bybit", "okx"])
+def test_a_book_that_is_lost_comes_back_by_the_leading_line_only(stream: Stream) -> None:
+    feed = opened(stream)
+    feed.lose("test")
+    write = bybit if stream is BYBIT else okx
+    frame = write(final=30, bids=BIDS_0, asks=ASKS_0, kind="snapshot")
+    assert feed.received_beside(frame, 5, leading=False) == BEHIND
+    assert not feed.book.valid
+    feed.received_beside(frame, 6, leading=True)
+    assert (feed.book.valid, feed.sync.last, feed.heard_ns) == (True, 30, 6)
+
+
+@pytest.mark.parametrize("stream", [BYBIT, OKX], ids=["bybit", "okx"])
+def test_the_snapshot_a_new_line_begins_with_counts_if_it_is_newer(stream: Stream) -> None:
+    feed = opened(stream)
+    write = bybit if stream is BYBIT else okx
+    old = write(final=10, bids=[("1.00", "1")], asks=ASKS_0, kind="snapshot")
+    assert feed.received_beside(old, 5, leading=False) == BEHIND
+    assert feed.book.bid == 100.0
+    new = write(final=12, bids=[("99.00", "1")], asks=ASKS_0, kind="snapshot")
+    assert not feed.received_beside(new, 6, leading=False) & (BEHIND | AHEAD | LOST)
+    assert (feed.book.bid, feed.sync.last, feed.book.valid) == (99.0, 12, True)
+
+
 def test_messages_of_two_lines_that_overlap_are_both_applied() -> None:
     feed = opened(SPOT)
     feed.received_beside(SPOT.write(10, 13, [("100.05", "1")], []), 5, leading=True)

@@ -412,6 +412,46 @@ def test_a_number_that_is_not_plain_is_left_to_the_general_decoder(price: str, s
         assert scanned(stream.codec, stream.feed, frame) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [
+        (b"true", True),
+        (b"false", True),
+        (b"null", True),
+        (b"-0.5", True),
+        (b"0", True),
+        (b'"text"', True),
+        (b'{"y":[]}', True),
+        (b"tru", False),
+        (b"falsy", False),
+        (b"nul", False),
+        (b"1.", False),
+        (b"01", False),
+        (b"-", False),
+        (b"1e5", False),
+        (b"", False),
+        (b"[1,]", False),
+        (b"[1}", False),
+        (b'"\t"', False),
+    ],
+)
+def test_what_no_one_asked_for_must_still_be_json(value: bytes, valid: bool) -> None:
+    for stream in STREAMS:
+        frame = stream.write(5, 6, [("1", "1")], []).replace(b"{", b'{"x":' + value + b",", 1)
+        assert check(stream, frame) is valid
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_a_stamp_of_zero_is_left_to_the_general_decoder_which_may_know_another(
+    stream: Stream,
+) -> None:
+    frame = stream.write(5, 6, [], [])
+    for name in (b'"E":7', b'"T":5', b'"ts":5', b'"ts":"5"'):
+        frame = frame.replace(name, name.replace(b"7", b"0").replace(b"5", b"0"))
+    assert scanned(stream.codec, stream.feed, frame) is None
+    assert decoded(stream.codec, stream.feed, frame) is not None
+
+
 def test_zeros_beyond_the_grid_are_on_it() -> None:
     message = scanned(SPOT.codec, SPOT.feed, SPOT.write(5, 6, [("60000.01000000", "0.5000")], []))
     assert message is not None
