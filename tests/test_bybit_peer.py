@@ -131,6 +131,8 @@ def test_the_peer_has_every_verb_of_the_contract() -> None:
         "http://127.0.0.1:9",
         "ws://127.0.0.1:9/v5/public/spot",
         "ws://127.0.0.1:9/v5/public/linear",
+        "ws://127.0.0.1:9/v5/private",
+        "ws://127.0.0.1:9/v5/trade",
     ]
 
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from hftmm.core.instrument import Kind, decimal_places
 from hftmm.sim.market import Market
-from hftmm.sim.matching import Fill, MatchingEngine
+from hftmm.sim.matching import MatchingEngine
+from hftmm.sim.tape import Fill
 
 MILLISECOND = 1_000_000
 TRADES_KEPT = 1_000
@@ -32,6 +33,7 @@ class Instrument:
         self.symbol = engine.spec.venue_symbol
         self.trades: deque[tuple[Fill, str]] = deque(maxlen=TRADES_KEPT)
         self._market = market
+        self._fresh: list[tuple[Fill, str]] = []
         self._listener = engine.listen()
         self._trade_prefix = f"{zlib.crc32(self.symbol.encode()):08x}-0000-4000-8000-"
         self._first = self._last = self._low = self._high = self._middle()
@@ -43,11 +45,16 @@ class Instrument:
     def linear(self) -> bool:
         return self.spec.kind is Kind.LINEAR
 
-    def collect(self) -> list[tuple[Fill, str]]:
-        """Trades since the last call, oldest first, with their tick directions."""
+    @property
+    def last_price(self) -> str:
+        """Of the last trade."""
+        return self.spec.price(self._last)
+
+    def collect(self) -> None:
+        """Takes note of the trades since the last call."""
         changes = self._listener.take()
         if changes is None:
-            return []
+            return
         fresh = []
         for fill in changes.fills:
             if fill.ticks != self._last:
@@ -60,7 +67,22 @@ class Instrument:
             self._turnover += fill.lots * fill.ticks
             fresh.append((fill, self._direction))
         self.trades += fresh
+        self._fresh += fresh
+
+    def take_fresh(self) -> list[tuple[Fill, str]]:
+        """Trades not taken yet, oldest first, with their tick directions."""
+        self.collect()
+        fresh, self._fresh = self._fresh, []
         return fresh
+
+    def sequence_of(self, trade_id: int) -> int:
+        """Engine sequence of a trade; that of now for one too old to be remembered."""
+        self.collect()
+        if self.trades:
+            place = trade_id - self.trades[0][0].trade_id
+            if 0 <= place < len(self.trades):
+                return self.trades[place][0].sequence
+        return self.engine.sequence
 
     def trade_id(self, fill: Fill) -> str:
         """A UUID on linear, a number on spot, as the venue has them."""

@@ -1,16 +1,29 @@
-"""The practice Bybit: its connections, and what is said on them."""
+"""The practice Bybit: its connections, what is said on them, and the venue behind."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections import deque
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from decimal import Decimal
 
 import msgspec
 
+from hftmm.core.fees import FeeRates
+from hftmm.core.instrument import Kind
+from hftmm.sim.broker import Broker, Rules
+from hftmm.sim.bybit.accounts import Accounts
+from hftmm.sim.bybit.answers import Row, not_found
+from hftmm.sim.bybit.budget import Budget
+from hftmm.sim.bybit.connection import FACES, Command, Connection, command, idle_ns
+from hftmm.sim.bybit.entry import BAND, OrderEntry
+from hftmm.sim.bybit.gateway import Gateway
+from hftmm.sim.bybit.identity import Keyring
 from hftmm.sim.bybit.instrument import MILLISECOND, Instrument
-from hftmm.sim.bybit.rest import MarketEndpoints, not_found
+from hftmm.sim.bybit.private import PrivateSocket
+from hftmm.sim.bybit.queries import Queries
+from hftmm.sim.bybit.rest import MarketEndpoints
+from hftmm.sim.bybit.settings import Settings
 from hftmm.sim.bybit.topic import (
     CADENCE_NS,
     SECOND,
@@ -20,60 +33,74 @@ from hftmm.sim.bybit.topic import (
     TopTopic,
     TradeTopic,
 )
+from hftmm.sim.bybit.trade import TradeSocket
+from hftmm.sim.bybit.view import Views
 from hftmm.sim.market import Market
-from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
+from hftmm.sim.orders import Order
+from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Matter, Outgoing, Push
 
 REPLY_NS = 10 * MILLISECOND
 """How long a frame waits to be heard: some clients send first and listen for the reply after."""
-IDLE_NS, SCAN_NS = 600 * SECOND, 30 * SECOND
-"""A connection without ping or push for so long is cut, at the next scan."""
+REPLY_MORE_NS = 2 * MILLISECOND
+"""A frame to the private or trade socket waits up to so much longer."""
+SCAN_NS = 30 * SECOND
+"""Idle connections are looked for this often."""
 SPOT_ARGS = 10
 """Topics in one subscription on spot."""
+FEES = {
+    Kind.SPOT: FeeRates(Decimal(10), Decimal(10)),
+    Kind.LINEAR: FeeRates(Decimal(2), Decimal("5.5")),
+}
+"""Of an account that has no discounts."""
+RULES = {
+    Kind.SPOT: Rules(band=BAND, max_lots=10**9, max_orders=500, client_ids="ever"),
+    Kind.LINEAR: Rules(band=BAND, max_lots=10**6, max_orders=500, client_ids="ever"),
+}
 
 _CUT = 1006
-_CATEGORIES = {"/v5/public/spot": "spot", "/v5/public/linear": "linear"}
+# What the topics of the private socket are about.
+_MATTERS: dict[str, Matter] = {
+    "order": "order",
+    "execution": "fill",
+    "position": "account",
+    "wallet": "account",
+}
 _URLS = {
     "rest": "http://{}",
     "public_spot": "ws://{}/v5/public/spot",
     "public_linear": "ws://{}/v5/public/linear",
+    "private": "ws://{}/v5/private",
+    "trade": "ws://{}/v5/trade",
 }
 
 
-class _Command(msgspec.Struct, gc=False):
-    """What a client says; some number their requests, and get the number back."""
-
-    op: str = ""
-    req_id: str | int = ""
-    args: list[str] = []
-
-
-_command = msgspec.json.Decoder(_Command)
-
-
-@dataclass(slots=True)
-class _Connection:
-    number: int
-    category: str
-    conn_id: str
-    active_ns: int
-    topics: dict[str, Topic] = field(default_factory=dict)
-
-
 class BybitPeer:
-    """Bybit's public side.
+    """Bybit with a unified account: spot and linear.
 
     A restart leaves connections open but every second one, in the order they came: on those that
     stay, every book goes on with a snapshot of update id 1, which is all the warning there is.
+    Orders outlive it.
+
+    Attributes:
+        acks_first: whether an order by WebSocket is acknowledged before the private streams tell
+            what became of it, or after; they are sockets apart, so a client may see either.
+        broker: accounts and orders.
+        settings: by account.
+        private, accounts: what can be switched about them is theirs.
     """
 
     venue = "bybit"
-    faces: tuple[str, ...] = ("rest", "public_spot", "public_linear")
+    faces: tuple[str, ...] = tuple(_URLS)
 
     def __init__(self, market: Market, seed: int) -> None:
         self.outbox: list[Outgoing] = []
         self.skew_ns = 0
+        self.acks_first = True
+        self.broker = Broker(self.venue, market, unified=True, fees=FEES, rules=RULES)
         self._rng = random.Random(seed)
-        self._connections: dict[int, _Connection] = {}
+        self._latency = random.Random(seed)
+        self._now_ns = market.now_ns
+        self._connections: dict[int, Connection] = {}
         self._heard: deque[tuple[int, int, bytes]] = deque()
         self._scan_ns = 0
         self._topics: dict[tuple[str, str], Topic] = {}
@@ -95,7 +122,22 @@ class BybitPeer:
             self._books += books
             self._tapes.append((instrument, trades))
             deepest[key] = books[-1]
-        self._rest = MarketEndpoints(instruments, deepest)
+        keyring = Keyring(self.broker.credentials)
+        budget = Budget()
+        accounts = self.broker.accounts
+        self.settings = {key: Settings() for key in accounts}
+        self._views = Views(self.broker, instruments)
+        self._entry = OrderEntry(self.broker, instruments, self.settings)
+        self._queries = Queries(self.broker, self._entry, self._views, instruments)
+        self.accounts = Accounts(self.broker, instruments, self.settings)
+        self.private = PrivateSocket(
+            keyring, accounts, self.broker, self._views, self.settings, self._say
+        )
+        self._trade = TradeSocket(keyring, accounts, self._entry, budget, seed)
+        markets = MarketEndpoints(instruments, deepest)
+        self._gateway = Gateway(
+            keyring, accounts, markets, self._queries, self.accounts, self._entry, budget
+        )
 
     def url(self, face: str, authority: str) -> str:
         """The streams with their path, as the venue documents them."""
@@ -105,16 +147,27 @@ class BybitPeer:
         self, connection: int, face: str, path: str, query: str, now_ns: int
     ) -> HttpAnswer | None:
         """The path alone says which market it is: the venue has one host for all streams."""
-        category = _CATEGORIES.get(path)
-        if category is None:
+        wanted = FACES.get(path)
+        if wanted is None:
             return not_found(now_ns + self.skew_ns)
         conn_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        self._connections[connection] = _Connection(connection, category, conn_id, now_ns)
+        opened = Connection(connection, wanted, conn_id, now_ns)
+        if wanted in {"private", "trade"}:
+            opened.idle_ns = idle_ns(query)
+        if wanted == "private":
+            self.private.opened(opened)
+        self._connections[connection] = opened
         return None
 
     def received(self, connection: int, frame: bytes, now_ns: int) -> None:
-        """It is heard, and answered, a little later."""
-        self._heard.append((now_ns + REPLY_NS, connection, frame))
+        """It is heard, and answered, a little later; frames keep their order."""
+        due_ns = now_ns + REPLY_NS
+        known = self._connections.get(connection)
+        if known is not None and known.face in {"private", "trade"}:
+            due_ns += self._latency.randrange(REPLY_MORE_NS)
+        if self._heard:
+            due_ns = max(due_ns, self._heard[-1][0])
+        self._heard.append((due_ns, connection, frame))
 
     def closed(self, connection: int) -> None:
         """The connection is gone, and its subscriptions with it."""
@@ -122,16 +175,26 @@ class BybitPeer:
         if gone is not None:
             for topic in gone.topics.values():
                 topic.subscribers.pop(connection, None)
+            if gone.face == "private":
+                self.private.closed(gone, self._now_ns)
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
-        """A REST request arrived."""
-        return self._rest.answer(query, now_ns, self.skew_ns)
+        """A REST request arrived. What it changes is on the private streams after the answer."""
+        self._views.skew_ns = self.skew_ns
+        answered = self._gateway.answer(query, now_ns, self.skew_ns)
+        self._tell_accounts(now_ns)
+        return answered
 
     def advance(self, now_ns: int) -> None:
         """Time passed: news goes out, then what was said is answered, then the idle are cut."""
+        self._now_ns = now_ns
+        self._views.skew_ns = self.skew_ns
         stamp_ms = self._stamp_ms(now_ns)
+        self.broker.advance(now_ns)
+        self.private.advance(now_ns)
+        self._tell_accounts(now_ns)
         for instrument, tape in self._tapes:
-            trades = instrument.collect()
+            trades = instrument.take_fresh()
             if trades and tape.subscribers:
                 for frame in tape.frames(trades, stamp_ms, self.skew_ns):
                     self._push(tape, frame, now_ns)
@@ -148,11 +211,15 @@ class BybitPeer:
         if now_ns >= self._scan_ns:
             self._scan_ns = now_ns + SCAN_NS
             for connection in list(self._connections.values()):
-                if now_ns - connection.active_ns >= IDLE_NS:
+                if now_ns - connection.active_ns >= connection.idle_ns:
                     self._cut(connection.number)
 
     def restart(self, now_ns: int) -> None:
-        """Every second connection is cut; on the others every book begins anew with id 1."""
+        """Every second connection is cut; on the others every book begins anew with id 1.
+
+        Of the orders that closed before, only the history knows from now on.
+        """
+        self._queries.forgotten_ns = now_ns
         for number in list(self._connections)[1::2]:
             self._cut(number)
         stamp_ms = self._stamp_ms(now_ns)
@@ -173,41 +240,73 @@ class BybitPeer:
                 if frame is not None:
                     self._push(topic, frame, now_ns)
 
-    def _hear(self, connection: _Connection, frame: bytes, now_ns: int) -> None:
+    def _hear(self, connection: Connection, frame: bytes, now_ns: int) -> None:
         try:
-            command = _command.decode(frame)
+            asked = command.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._reply(connection, "", _Command(), success=False, message="error:invalid request")
+            self._reply(connection, "", Command(), success=False, message="error:invalid request")
             return
-        match command.op:
+        match connection.face:
+            case "private":
+                connection.active_ns = now_ns
+                self.private.hear(connection, asked, self._stamp_ms(now_ns))
+            case "trade":
+                connection.active_ns = now_ns
+                self._order(connection, asked, now_ns)
+            case _:
+                self._hear_public(connection, asked, now_ns)
+
+    def _order(self, connection: Connection, asked: Command, now_ns: int) -> None:
+        reply = self._trade.hear(connection, asked, now_ns, self.skew_ns)
+        matter: Matter = "ack" if asked.op.startswith("order.") else ""
+        answer = Push(connection.number, msgspec.json.encode(reply), matter=matter)
+        if self.acks_first:
+            self.outbox.append(answer)
+        self._tell_accounts(now_ns)
+        if not self.acks_first:
+            self.outbox.append(answer)
+
+    def _tell_accounts(self, now_ns: int) -> None:
+        """Whatever happened to an account goes to its connections."""
+        raced: dict[str, list[Order]] = defaultdict(list)
+        for order in self._entry.raced:
+            raced[order.account].append(order)
+        self._entry.raced.clear()
+        for key, account in self.broker.accounts.items():
+            events = account.take_events()
+            if events or key in raced:
+                self.private.push(account, events, raced[key], self._stamp_ms(now_ns))
+
+    def _hear_public(self, connection: Connection, asked: Command, now_ns: int) -> None:
+        match asked.op:
             case "ping":
                 connection.active_ns = now_ns
-                self._pong(connection, command)
+                self._pong(connection, asked)
             case "subscribe":
-                self._subscribe(connection, command, now_ns)
+                self._subscribe(connection, asked, now_ns)
             case "unsubscribe":
-                for name in command.args:
-                    topic = connection.topics.pop(name, None)
+                for name in asked.args:
+                    topic = connection.topics.pop(str(name), None)
                     if topic is not None:
                         topic.subscribers.pop(connection.number, None)
-                self._acknowledge(connection, command)
+                self._acknowledge(connection, asked)
             case op:
-                self._reply(connection, op, command, success=False, message="error:unknown op")
+                self._reply(connection, op, asked, success=False, message="error:unknown op")
 
-    def _subscribe(self, connection: _Connection, command: _Command, now_ns: int) -> None:
+    def _subscribe(self, connection: Connection, asked: Command, now_ns: int) -> None:
         """All of the topics or, if one is unknown, none. The venue does not document which."""
-        if connection.category == "spot" and len(command.args) > SPOT_ARGS:
-            self._reply(connection, "subscribe", command, success=False, message="args size >10")
+        if connection.face == "spot" and len(asked.args) > SPOT_ARGS:
+            self._reply(connection, "subscribe", asked, success=False, message="args size >10")
             return
         topics: list[Topic] = []
-        for name in command.args:
-            topic = self._topics.get((connection.category, name))
+        for name in map(str, asked.args):
+            topic = self._topics.get((connection.face, name))
             if topic is None:
                 message = f"error:handler not found,topic:{name}"
-                self._reply(connection, "subscribe", command, success=False, message=message)
+                self._reply(connection, "subscribe", asked, success=False, message=message)
                 return
             topics.append(topic)
-        self._acknowledge(connection, command)
+        self._acknowledge(connection, asked)
         for topic in topics:
             first = topic.join(now_ns, self._stamp_ms(now_ns))
             topic.subscribers[connection.number] = None
@@ -216,24 +315,24 @@ class BybitPeer:
                 connection.active_ns = now_ns
                 self.outbox.append(Push(connection.number, first, topic.feed))
 
-    def _acknowledge(self, connection: _Connection, command: _Command) -> None:
+    def _acknowledge(self, connection: Connection, asked: Command) -> None:
         """Spot repeats the operation as its message, linear says nothing."""
-        message = command.op if connection.category == "spot" else ""
-        self._reply(connection, command.op, command, success=True, message=message)
+        message = asked.op if connection.face == "spot" else ""
+        self._reply(connection, asked.op, asked, success=True, message=message)
 
-    def _pong(self, connection: _Connection, command: _Command) -> None:
+    def _pong(self, connection: Connection, asked: Command) -> None:
         """Spot does not echo the request's id."""
         reply: dict[str, object] = {
             "success": True,
             "ret_msg": "pong",
             "conn_id": connection.conn_id,
         }
-        if connection.category == "linear":
-            reply["req_id"] = command.req_id
+        if connection.face == "linear":
+            reply["req_id"] = _number(asked)
         self._say(connection, reply | {"op": "ping"})
 
     def _reply(
-        self, connection: _Connection, op: str, command: _Command, *, success: bool, message: str
+        self, connection: Connection, op: str, asked: Command, *, success: bool, message: str
     ) -> None:
         self._say(
             connection,
@@ -241,13 +340,19 @@ class BybitPeer:
                 "success": success,
                 "ret_msg": message,
                 "conn_id": connection.conn_id,
-                "req_id": command.req_id,
+                "req_id": _number(asked),
                 "op": op,
             },
         )
 
-    def _say(self, connection: _Connection, reply: dict[str, object]) -> None:
-        self.outbox.append(Push(connection.number, msgspec.json.encode(reply)))
+    def _say(self, connection: Connection, message: Row) -> None:
+        topic = str(message.get("topic", ""))
+        if topic:
+            connection.active_ns = self._now_ns
+        frame = msgspec.json.encode(message)
+        self.outbox.append(
+            Push(connection.number, frame, matter=_MATTERS.get(topic.partition(".")[0], ""))
+        )
 
     def _push(self, topic: Topic, frame: bytes, now_ns: int) -> None:
         for number in topic.subscribers:
@@ -263,3 +368,7 @@ class BybitPeer:
 
     def _first_u(self) -> int:
         return self._rng.randrange(100_000, 100_000_000)
+
+
+def _number(asked: Command) -> str | int:
+    return "" if asked.req_id is None else asked.req_id
