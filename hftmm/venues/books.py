@@ -19,6 +19,8 @@ from hftmm.venues.scan import Scratch
 ASK_AGAIN_NS: Final = 250 * MILLISECOND
 ASK_AGAIN_MOST_NS: Final = 1500 * MILLISECOND
 """Between two snapshots of one book, doubling: they are the heaviest requests there are."""
+HOPELESS: Final = 3
+"""Snapshots too old for the first message held, after which that message is no longer believed."""
 RENEW_AGAIN_NS: Final = 1 * SECOND
 RENEW_AGAIN_MOST_NS: Final = 15 * SECOND
 RENEWALS: Final = 30
@@ -104,12 +106,12 @@ class Books:
         self._upkeep: dict[str, Upkeep] = {}
         self._watched_ns = 0
 
-    def open(self, feed: Feed) -> None:
+    def open(self, feed: Feed, now_ns: int) -> None:
         """Begins the book of a depth feed, or begins it anew on another definition."""
         key = feed.listing.key
-        self.depths[key] = DepthFeed(feed, self._codec, self._scratch)
+        depth = self.depths[key] = DepthFeed(feed, self._codec, self._scratch)
         self._upkeep[key] = Upkeep()
-        self._outlet.sink.listed(self.depths[key].book)
+        self._announce(depth, now_ns)
 
     def relist(self, listing: Listing, now_ns: int) -> None:
         """Goes on with a listing whose definition or grid changed.
@@ -125,11 +127,10 @@ class Books:
         same = listing.multiplier == before.multiplier
         if same and listing.decimals >= before.decimals:
             depth = self.depths[listing.key] = old.regridded(feed)
-            self._outlet.sink.listed(depth.book)
-            self._outlet.sink.book_moved(depth.book, now_ns)
+            self._announce(depth, now_ns)
             return
         self.lose(old, "the venue changed its definition", now_ns)
-        self.open(feed)
+        self.open(feed, now_ns)
         self._get_back(self.depths[listing.key], now_ns)
 
     def moved(self, depth: DepthFeed, flags: int, now_ns: int) -> None:
@@ -166,6 +167,9 @@ class Books:
         verdict, flags = depth.answered(snapshot)
         if verdict in (Verdict.REFETCH, Verdict.RESYNC):
             upkeep.not_before_ns = now_ns + self._patience_ns(upkeep)
+            if verdict is Verdict.REFETCH and upkeep.tries % HOPELESS == 0:
+                # No snapshot will ever catch up with a message whose id is damaged.
+                depth.sync.forget()
         if flags:
             self.moved(depth, flags, now_ns)
 
@@ -215,6 +219,10 @@ class Books:
             self._tend_edge(depth, upkeep, now_ns)
             self._tend_progress(depth, upkeep, now_ns)
             self._tend_overlay(depth, upkeep, now_ns)
+
+    def _announce(self, depth: DepthFeed, now_ns: int) -> None:
+        self._outlet.sink.listed(depth.book)
+        self._outlet.sink.book_moved(depth.book, now_ns)
 
     # ---- getting a book back ----------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from hftmm.venues.decimals import MOST_DECIMALS
 from hftmm.venues.effects import Fetch, Outlet
 
 EVERY_NS: Final = 3600 * SECOND
+MISSING_NS: Final = 60 * SECOND
+"""How soon the venue is asked again for a market that it does not have."""
 SURPRISE_NS: Final = 60 * SECOND
 """Least time between two questions that a surprise gave rise to."""
 
@@ -80,8 +82,11 @@ class Catalogue:
                 self._outlet.note("warning", f"no {defined.symbol}", text, now_ns)
                 continue
             known = self.listings.get(defined.symbol)
-            # Prices seen off the tick stay off it, whatever the venue defines.
-            listing = defined if known is None else replace(defined, grid=known.grid)
+            listing = defined
+            if known is not None:
+                # Orders that stand keep their price when the tick becomes coarser.
+                coarser = defined.decimals < known.decimals
+                listing = replace(defined, grid=known.decimals if coarser else known.grid)
             if listing != known:
                 self.listings[defined.symbol] = listing
                 changed.append(listing)
@@ -89,8 +94,10 @@ class Catalogue:
             self._outlet.outbox.append(Fetch(answer.more))
             return changed
         self._under_way -= 1
-        if self._under_way == 0:
-            for symbol in sorted(self._wanted - self.listings.keys()):
+        missing = sorted(self._wanted - self.listings.keys())
+        if self._under_way == 0 and missing:
+            self._due_ns = min(self._due_ns, now_ns + MISSING_NS)
+            for symbol in missing:
                 text = f"{symbol} is not listed or not trading"
                 self._outlet.note("warning", f"no {symbol}", text, now_ns)
         return changed

@@ -244,7 +244,7 @@ class VenueSession:
         for feed in feeds:
             self._catalogue.listings[feed.listing.symbol] = feed.listing
             if feed.kind is FeedKind.DEPTH:
-                self._books.open(feed)
+                self._books.open(feed, now_ns)
         return self._routes.adopt(feeds, now_ns)
 
     # ---- what the connections ask -----------------------------------------------------------
@@ -376,7 +376,7 @@ class VenueSession:
             fresh.extend(feeds)
             for feed in feeds:
                 if feed.kind is FeedKind.DEPTH:
-                    self._books.open(feed)
+                    self._books.open(feed, now_ns)
         self._routes.carry(fresh, now_ns)
 
     def _relist(self, listing: Listing, now_ns: int) -> None:
