@@ -231,10 +231,13 @@ class OrderBook:
         snapshot would bring no more.
         """
         for side, edge in ((BIDS, self.bid_floor), (ASKS, self.ask_ceiling)):
-            if edge is not None:
-                ticks, _ = self.levels(side)
-                known = ticks >= edge if side == BIDS else ticks <= edge
-                if np.count_nonzero(known) < min(levels, self._brought[side]):
+            fewest = min(levels, self._brought[side])
+            if edge is not None and fewest:
+                ticks, _ = self.levels(side, fewest)
+                if len(ticks) < fewest:
+                    return True
+                last = int(ticks[-1])
+                if last < edge if side == BIDS else last > edge:
                     return True
         return False
 
