@@ -11,7 +11,7 @@ from hftmm.book.kernels import APPLIED, BID_MOVED, CROSSED, NEVER
 from hftmm.book.order_book import ASKS, BIDS, OrderBook
 from hftmm.book.sync import MOST_HELD, BookSync
 from hftmm.core.events import BookDelta, Verdict
-from tests.books import Rows, delta
+from tests.books import Rows, delta, top
 from tests.frames import BYBIT, LINEAR, OKX, SPOT, Stream
 
 START: tuple[Rows, Rows] = [(10_000, 1.0), (9_990, 1.0)], [(10_010, 1.0), (10_020, 1.0)]
@@ -336,6 +336,25 @@ def test_a_deeper_snapshot_newer_than_the_book_takes_its_place_until_the_stream_
     assert begun.offer(update(12, 18))[0] is Verdict.SKIP
     assert begun.offer(update(18, 22))[0] is Verdict.APPLY
     assert applied(begun) == 22
+
+
+def test_the_touch_does_not_go_back_when_a_deeper_snapshot_arrives() -> None:
+    begun = live()
+    begun.refresh()
+    begun.offer(update(11, 12))
+    begun.book.quote(top(100.05, 3.0, 100.1, 1.0, 14))
+    assert begun.join(snapshot(12))[0] is Verdict.APPLY
+    assert (begun.book.bid, begun.book.bid_size) == (100.05, 3.0)
+    begun.offer(update(12, 14))
+    assert begun.book.bid == 100.0
+
+
+def test_a_quote_from_before_a_loss_is_not_the_touch_of_the_book_that_comes_back() -> None:
+    begun = live()
+    begun.book.quote(top(100.05, 3.0, 100.1, 1.0, 99))
+    begun.lose("test")
+    begun.join(snapshot(20))
+    assert (begun.book.bid, begun.book.top) == (100.0, None)
 
 
 def test_refreshing_is_for_live_books_with_rest_snapshots_and_only_begins_once() -> None:

@@ -137,6 +137,7 @@ class BookSync:
                 return Verdict.RESYNC, 0
         if self.refreshing and last < self.last:
             return Verdict.REFETCH, 0
+        top = self.book.top if self.refreshing else None
         self.refreshing = False
         self.skipped += skipped
         flags = self._begin(snapshot)
@@ -146,6 +147,9 @@ class BookSync:
         for delta in follow:
             if self.live:
                 flags |= self._apply(delta)
+        if top is not None:
+            # Newer than the levels before, and as a rule than these: the touch must not go back.
+            flags |= self.book.quote(top)
         return (Verdict.APPLY if self.live else Verdict.RESYNC), flags
 
     def seed(self, delta: BookDelta) -> int:
