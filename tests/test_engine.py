@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -238,6 +239,25 @@ def test_the_same_event_of_a_venue_is_one_line_that_counts_the_others() -> None:
         (5, "okx", "book lost: latest"),
     ]
     assert list(log.fresh) == list(log.rows)
+
+
+def test_what_says_the_same_for_long_is_told_ever_more_rarely() -> None:
+    log = LogBook("info")
+    for second in range(3_600):
+        log.note(Note("warning", "okx", "rest", "connection refused", NOON + second * SECOND))
+    told = [(row.ns - NOON) // SECOND for row in log.rows]
+    assert told[:7] == [0, 1, 3, 7, 15, 31, 63]
+    assert {later - earlier for earlier, later in pairwise(told[7:])} == {64}
+    assert log.rows[-1].text == "rest: connection refused (and 63 more before)"
+    log.note(Note("warning", "okx", "rest", "no answer in time", NOON + 3_600 * SECOND))
+    assert log.rows[-1].text.startswith("rest: no answer in time")
+
+
+def test_what_comes_again_after_a_pause_is_news() -> None:
+    log = LogBook("info")
+    for second in (0, 1, 3, 11, 12):
+        log.note(Note("warning", "okx", "rest", "connection refused", NOON + second * SECOND))
+    assert [(row.ns - NOON) // SECOND for row in log.rows] == [0, 1, 3, 11, 12]
 
 
 @pytest.mark.parametrize(

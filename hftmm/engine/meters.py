@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,8 @@ SAMPLES: Final = 8192
 LOG_LINES: Final = 500
 SAME_EVENT_NS: Final = _SECOND
 """Notes of one venue and event within this time become one line that counts them."""
+SAME_TEXT_NS: Final = 64 * _SECOND
+"""The time doubles up to this while they say the same: a host that is down for an hour."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -60,6 +63,16 @@ class Latencies:
         return tuple((np.percentile(known, ranks) / 1000.0).tolist())
 
 
+@dataclass(slots=True)
+class _Told:
+    """A line that was told, and how many like it were not."""
+
+    ns: int
+    text: str
+    patience_ns: int
+    untold: int = 0
+
+
 class LogBook:
     """The lines the operator can read, newest last.
 
@@ -67,7 +80,7 @@ class LogBook:
         fresh: rows not yet taken by whoever writes them out.
     """
 
-    __slots__ = ("_least", "_same", "_serial", "fresh", "rows")
+    __slots__ = ("_least", "_serial", "_told", "fresh", "rows")
 
     def __init__(self, least: str) -> None:
         """
@@ -78,19 +91,25 @@ class LogBook:
         self.fresh: deque[LogRow] = deque(maxlen=LOG_LINES)
         self._least = _LEVELS.index(least)
         self._serial = 0
-        self._same: dict[tuple[str, str], tuple[int, int]] = {}
+        self._told: dict[tuple[str, str], _Told] = {}
 
     def note(self, note: Note) -> None:
         """Keeps a note, unless the same event has just been told; then it is counted."""
         if _LEVELS.index(note.level) < self._least:
             return
         key = (note.venue, note.event)
-        told_ns, untold = self._same.get(key, (-SAME_EVENT_NS, 0))
-        if note.ns - told_ns < SAME_EVENT_NS:
-            self._same[key] = (told_ns, untold + 1)
-            return
-        self._same[key] = (note.ns, 0)
-        more = f" (and {untold} more before)" if untold else ""
+        told = self._told.get(key)
+        more, patience_ns = "", SAME_EVENT_NS
+        if told is not None:
+            again = note.text == told.text
+            if note.ns - told.ns < (told.patience_ns if again else SAME_EVENT_NS):
+                told.untold += 1
+                return
+            if told.untold:
+                more = f" (and {told.untold} more before)"
+            if again and note.ns - told.ns < 2 * told.patience_ns:
+                patience_ns = min(2 * told.patience_ns, SAME_TEXT_NS)
+        self._told[key] = _Told(note.ns, note.text, patience_ns)
         self._serial += 1
         text = f"{note.event}: {note.text}{more}"
         row = LogRow(self._serial, note.ns, note.level, note.venue, text)

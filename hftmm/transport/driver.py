@@ -125,6 +125,8 @@ class Driver:
             case Practice(venue=venue, fault=fault):
                 if not self._control:
                     return Answer(False, "faults can be switched on practice venues only")
+                if self._group is None:
+                    return Answer(False, "the engine is not running")
                 self._spawn(self._switch(venue, fault))
                 return Answer(True, f"asked {venue} for {fault}")
             case Status():
@@ -243,8 +245,7 @@ class Driver:
 
     async def _switch(self, venue: str, fault: str) -> None:
         body = msgspec.json.encode({"venue": venue, "fault": fault})
-        text = f"{fault} at {venue}"
-        level = "info"
+        level, text = "info", "switched"
         try:
             reply = await self._http.request(
                 f"{self._control}/faults",
@@ -253,10 +254,11 @@ class Driver:
                 headers={"Content-Type": "application/json"},
             )
             if reply.status != 200:
-                level, text = "error", f"{text}: {reply.body.decode(errors='replace')}"
+                level, text = "error", reply.body.decode(errors="replace")
         except Unavailable as error:
-            level, text = "error", f"{text}: {error}"
-        self.engine.noted(Note(level, venue, "practice fault", text, self.clock()))
+            level, text = "error", str(error)
+        # Each fault is an event of its own: what the operator asks for must not be merged away.
+        self.engine.noted(Note(level, venue, f"practice fault {fault}", text, self.clock()))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         if self._group is None:
