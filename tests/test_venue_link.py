@@ -301,7 +301,8 @@ def test_a_checksum_is_verified_only_while_the_venue_sends_them() -> None:
     depth.received(okx_frame("update", 100, 101), 2)
     assert (depth.sync.verified, depth.sync.careful) == (1, False)
     depth.received(okx_frame("update", 101, 102), 3)
-    assert depth.fast == 1
+    depth.received(okx_frame("update", 102, 103), 3)
+    assert (depth.fast, depth.sync.last) == (1, 103)
     assert depth.received(sent.replace(b"50512329", b"50512328"), 4) & LOST
     assert depth.sync.mismatched == 1
     assert depth.book.reason == "checksum does not match"
