@@ -111,9 +111,9 @@ def improve(engine: MatchingEngine, side: Side = "buy", lots: int = 3) -> int:
 # -- handshake and heartbeat ----------------------------------------------------------------------
 
 
-def test_the_peer_is_a_peer_with_two_faces() -> None:
+def test_the_peer_is_a_peer_with_four_faces() -> None:
     peer: Peer = wire().peer
-    assert (peer.venue, peer.faces) == ("okx", ("rest", "public"))
+    assert (peer.venue, peer.faces) == ("okx", ("rest", "public", "private", "business"))
     assert peer.url("rest", "127.0.0.1:80") == "http://127.0.0.1:80"
     assert peer.url("public", "127.0.0.1:80") == "ws://127.0.0.1:80/ws/v5/public"
 

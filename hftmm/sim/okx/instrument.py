@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from random import Random
@@ -22,7 +23,10 @@ Row: TypeAlias = dict[str, object]
 
 _LISTED_MS = "1606468572000"
 _LARGEST = "100000000"
+_LARGEST_TAKER = "12000"
+_LARGEST_VALUE = "1000000"
 _FUNDING_LIMIT = "0.00375"
+_DEMO_CODES_FROM = 2_021_000_000_000_000
 
 
 class TradeRow(msgspec.Struct, gc=False, rename={"inst_id": "instId", "trade_id": "tradeId"}):
@@ -49,16 +53,22 @@ class Instrument:
 
     Attributes:
         inst_type: `SPOT` or `SWAP`.
+        code: `instIdCode`; production and demo number their instruments apart.
         feed: key of its depth stream for faults of the book.
     """
 
-    def __init__(self, engine: MatchingEngine, market: Market, chance: Random) -> None:
+    def __init__(
+        self, engine: MatchingEngine, market: Market, chance: Random, *, demo: bool = False
+    ) -> None:
         self.engine = engine
         self.spec = engine.spec
+        self.code = engine.spec.code + (_DEMO_CODES_FROM if demo else 0)
         self.inst_id = engine.spec.venue_symbol
         self.inst_type = "SPOT" if engine.spec.kind is Kind.SPOT else "SWAP"
         self.feed = f"{engine.spec.kind.value} {self.inst_id}"
         self.last_trade: TradeRow | None = None
+        self.recent: deque[TradeRow] = deque(maxlen=500)
+        """The last trades, newest first."""
         self._market = market
         self._chance = chance
         self._listener = engine.listen()
@@ -67,6 +77,20 @@ class Instrument:
         best = engine.best("buy")
         self._last = self._open = self._high = self._low = best.ticks if best else 0
         self._last_lots = self._lots = self._turnover = 0
+
+    @property
+    def family(self) -> str:
+        """`instFamily`; "" for spot."""
+        return f"{self.spec.base}-{self.spec.quote}" if self.inst_type == "SWAP" else ""
+
+    @property
+    def largest_value(self) -> Decimal:
+        """Most quote a spot market order may trade."""
+        return Decimal(_LARGEST_VALUE)
+
+    def largest(self, *, limit: bool) -> Decimal:
+        """Largest size of an order with or without a price, in the venue's unit."""
+        return Decimal(_LARGEST if limit or self.inst_type == "SPOT" else _LARGEST_TAKER)
 
     # -- ids ----------------------------------------------------------------------------------
 
@@ -99,7 +123,7 @@ class Instrument:
 
     def price(self, ticks: int) -> str:
         """A price without trailing zeros, as OKX writes it whatever the tick."""
-        return _plain(self.spec.tick * ticks)
+        return plain(self.spec.tick * ticks)
 
     def top(self, depth: int) -> tuple[list[Level], list[Level]]:
         """Best bids and best asks."""
@@ -124,6 +148,7 @@ class Instrument:
             aggregate.append(fill)
         rows.append(self._traded(aggregate, skew_ns))
         self.last_trade = rows[-1]
+        self.recent.extendleft(rows)
         return rows
 
     def _traded(self, fills: Sequence[Fill], skew_ns: int) -> TradeRow:
@@ -145,6 +170,11 @@ class Instrument:
             seq_id=self.seq_id(),
         )
 
+    @property
+    def last_ticks(self) -> int:
+        """Price of the last trade; before any, of the best bid at the beginning."""
+        return self._last
+
     # -- rows of other channels and of REST ---------------------------------------------------
 
     def ticker(self, stamp: str) -> Row:
@@ -152,8 +182,8 @@ class Instrument:
         spec = self.spec
         ask, bid = self.engine.best("sell"), self.engine.best("buy")
         opened = self.price(self._open)
-        base = _plain(spec.lot * self._lots)
-        turnover = _plain(spec.tick * spec.lot * self._turnover)
+        base = plain(spec.lot * self._lots)
+        turnover = plain(spec.tick * spec.lot * self._turnover)
         spot = self.inst_type == "SPOT"
         return {
             "instType": self.inst_type,
@@ -183,11 +213,17 @@ class Instrument:
             "ts": stamp,
         }
 
+    def index(self) -> str:
+        """The index price on the decimals of the tick."""
+        return f"{self._market.mark(self.spec).index:.{self._decimals()}f}"
+
     def mark(self) -> str:
         """The mark price on the decimals of the tick."""
+        return f"{self._market.mark(self.spec).mark:.{self._decimals()}f}"
+
+    def _decimals(self) -> int:
         exponent = self.spec.tick.as_tuple().exponent
-        decimals = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-        return f"{self._market.mark(self.spec).mark:.{decimals}f}"
+        return -exponent if isinstance(exponent, int) and exponent < 0 else 0
 
     def funding_rate(self, stamp: str) -> Row:
         """Of a swap: the current period's rate, settled at `fundingTime`."""
@@ -219,7 +255,7 @@ class Instrument:
         """The row of `public/instruments`."""
         spec = self.spec
         swap = self.inst_type == "SWAP"
-        family = f"{spec.base}-{spec.quote}" if swap else ""
+        family = self.family
         return {
             "alias": "",
             "auctionEndTime": "",
@@ -228,7 +264,7 @@ class Instrument:
             "contTdSwTime": _LISTED_MS,
             "ctMult": "1" if swap else "",
             "ctType": "linear" if swap else "",
-            "ctVal": _plain(spec.contract) if swap else "",
+            "ctVal": plain(spec.contract) if swap else "",
             "ctValCcy": spec.base if swap else "",
             "expTime": "",
             "floatPxLmtPct": "0.03",
@@ -238,22 +274,22 @@ class Instrument:
             "instCategory": "1",
             "instFamily": family,
             "instId": self.inst_id,
-            "instIdCode": spec.code,
+            "instIdCode": self.code,
             "instType": self.inst_type,
             "lever": "100" if swap else "10",
             "listTime": _LISTED_MS,
-            "lotSz": _plain(spec.lot / spec.contract),
+            "lotSz": plain(spec.lot / spec.contract),
             "maxIcebergSz": _LARGEST,
             "maxLmtAmt": "20000000",
             "maxLmtSz": _LARGEST,
-            "maxMktAmt": "" if swap else "1000000",
-            "maxMktSz": "12000" if swap else "1000000",
+            "maxMktAmt": "" if swap else _LARGEST_VALUE,
+            "maxMktSz": _LARGEST_TAKER if swap else _LARGEST_VALUE,
             "maxPlatOILmt": "",
             "maxPxLmtPct": "0.15",
-            "maxStopSz": "12000" if swap else "1000000",
+            "maxStopSz": _LARGEST_TAKER if swap else _LARGEST_VALUE,
             "maxTriggerSz": _LARGEST,
             "maxTwapSz": _LARGEST,
-            "minSz": _plain(spec.min_size / spec.contract),
+            "minSz": plain(spec.min_size / spec.contract),
             "openType": "",
             "optType": "",
             "posLmtAmt": "",
@@ -264,12 +300,13 @@ class Instrument:
             "settleCcy": spec.quote if swap else "",
             "state": "live",
             "stk": "",
-            "tickSz": _plain(spec.tick),
+            "tickSz": plain(spec.tick),
             "tradeQuoteCcyList": [] if swap else [spec.quote],
             "uly": family,
             "upcChg": [],
         }
 
 
-def _plain(number: Decimal) -> str:
+def plain(number: Decimal) -> str:
+    """A number as OKX writes it: no exponent, no trailing zeros."""
     return f"{number.normalize():f}"

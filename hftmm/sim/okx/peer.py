@@ -7,8 +7,13 @@ from random import Random
 
 import msgspec
 
+from hftmm.sim.broker import Broker
 from hftmm.sim.market import Market
+from hftmm.sim.okx.connection import PATHS, Connection, Event, Operation, shown
+from hftmm.sim.okx.entry import price_limit_row, price_limits
 from hftmm.sim.okx.instrument import Instrument, milliseconds
+from hftmm.sim.okx.members import Acks
+from hftmm.sim.okx.refusal import Refusal
 from hftmm.sim.okx.rest import INSTRUMENT_TYPES, PublicRest
 from hftmm.sim.okx.topics import (
     BOOK_EVERY_NS,
@@ -21,62 +26,26 @@ from hftmm.sim.okx.topics import (
     best_levels,
     encode,
 )
+from hftmm.sim.okx.trading import Trading, TradingOptions
 from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
 from hftmm.venues.codec import MILLISECOND, SECOND
 
-PUBLIC_PATH = "/ws/v5/public"
-
 _IDLE_NS = 30 * SECOND
+_HOUR_NS = 3_600 * SECOND
+_REQUESTS = 480
+"""Subscriptions, unsubscriptions and logins of one connection in an hour."""
 _NEVER_NS = 10**18
 
 # Channels that exist, but not for a connection like this one.
 _FOR_MEMBERS = frozenset({"books-l2-tbt", "books50-l2-tbt"})
 _FOR_BUSINESS = ("candle", "mark-price-candle", "index-candle", "trades-all", "sprd-", "algo-")
-_MARKET = ("trades", "bbo-tbt", "books", "books5", "tickers")
+_MARKET = ("trades", "bbo-tbt", "books", "books5", "tickers", "price-limit")
 """Channels of every instrument, in the order in which one event reaches them."""
 _DERIVED = ("mark-price", "funding-rate")
 """Channels of swaps only."""
 
-
-class _Operation(msgspec.Struct, frozen=True):
-    op: str = ""
-    args: list[Arg] = []
-    id: str = ""
-
-
-class _Event(msgspec.Struct, frozen=True, omit_defaults=True, rename={"conn_id": "connId"}):
-    event: str
-    conn_id: str
-    id: str = ""
-    arg: Arg | None = None
-    code: str = ""
-    msg: str = ""
-
-
-class _Connection:
-    """One client on the public stream.
-
-    Attributes:
-        heard_ns: when either side last said anything; OKX closes after 30 s of silence.
-    """
-
-    __slots__ = ("conn_id", "heard_ns")
-
-    def __init__(self, conn_id: str, now_ns: int) -> None:
-        self.conn_id = conn_id
-        self.heard_ns = now_ns
-
-
-class _Unavailable(Exception):
-    """A subscription the venue does not accept, with its error code."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-_operation = msgspec.json.Decoder(_Operation)
+_operation = msgspec.json.Decoder(Operation)
+_args = msgspec.json.Decoder(list[dict[str, str]])
 
 
 class OkxPeer:
@@ -86,10 +55,11 @@ class OkxPeer:
         checksums: send a real CRC32 in `books`, as OKX did until June 2026, so that clients which
             verify it can be held against it; otherwise 0, as OKX does now.
         farewell_ns: from the notice of a planned disconnect to the cut; 60 s at OKX.
+        trading: how members are treated.
     """
 
     venue = "okx"
-    faces: tuple[str, ...] = ("rest", "public")
+    faces: tuple[str, ...] = ("rest", *PATHS)
 
     def __init__(
         self,
@@ -98,31 +68,59 @@ class OkxPeer:
         *,
         checksums: bool = False,
         farewell_ns: int = 5 * SECOND,
+        trading: TradingOptions | None = None,
     ) -> None:
+        options = trading or TradingOptions()
         self.outbox: list[Outgoing] = []
-        self.skew_ns = 0
         self._chance = Random(seed)
         self._checksums = checksums
         self._farewell_ns = farewell_ns
         self._instruments: Mapping[str, Instrument] = {
-            engine.spec.venue_symbol: Instrument(engine, market, self._chance)
+            engine.spec.venue_symbol: Instrument(engine, market, self._chance, demo=options.demo)
             for engine in market.of(self.venue)
         }
-        self._rest = PublicRest(self._instruments)
-        self._connections: dict[int, _Connection] = {}
+        # A chance of their own, so that what members do leaves public ids as they would be.
+        self._trading = Trading(market, self._instruments, Random(seed + 1), options)
+        self._rest = PublicRest(self._instruments, self.broker)
+        self._connections: dict[int, Connection] = {}
         self._topics: dict[tuple[str, str], Topic] = {}
         self._cuts: list[tuple[int, list[int]]] = []
 
+    @property
+    def broker(self) -> Broker:
+        """Accounts and orders behind the protocol."""
+        return self._trading.broker
+
+    @property
+    def skew_ns(self) -> int:
+        """The venue's clock less true time."""
+        return self._trading.skew_ns
+
+    @skew_ns.setter
+    def skew_ns(self, skew_ns: int) -> None:
+        self._trading.skew_ns = skew_ns
+
+    @property
+    def acks(self) -> Acks:
+        """When order operations are answered; may be changed at any time."""
+        return self._trading.acks
+
+    @acks.setter
+    def acks(self, acks: Acks) -> None:
+        self._trading.acks = acks
+
     def url(self, face: str, authority: str) -> str:
-        return f"http://{authority}" if face == "rest" else f"ws://{authority}{PUBLIC_PATH}"
+        return f"http://{authority}" if face == "rest" else f"ws://{authority}{PATHS[face]}"
 
     def opened(
         self, connection: int, face: str, path: str, query: str, now_ns: int
     ) -> HttpAnswer | None:
-        if path != PUBLIC_PATH:
+        # As at OKX every host serves every path, whatever address was printed for it.
+        served = {served: name for name, served in PATHS.items()}.get(path)
+        if face == "rest" or served is None:
             return HttpAnswer(404, b'{"code":404,"msg":"Not Found"}')
         conn_id = f"{self._chance.getrandbits(32):08x}"
-        self._connections[connection] = _Connection(conn_id, now_ns)
+        self._connections[connection] = Connection(connection, served, conn_id, now_ns)
         return None
 
     def received(self, connection: int, frame: bytes, now_ns: int) -> None:
@@ -136,25 +134,46 @@ class OkxPeer:
         try:
             operation = _operation.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._refuse(connection, "", "60012", f"Illegal request: {_shown(frame)}")
+            self._refuse(connection, "", "60012", f"Illegal request: {shown(frame)}")
+            return
+        if operation.op in ("subscribe", "unsubscribe", "login") and not client.requests.spend(
+            client.number, 1, _REQUESTS, now_ns, _HOUR_NS
+        ):
+            self._refuse(connection, operation.id, "60014", "Requests too frequent.")
+        elif operation.op == "login":
+            self._trading.login(client, operation, now_ns)
+        elif client.face != "public":
+            self._trading.received(client, operation, frame, now_ns)
+        else:
+            self._listen(connection, operation, frame, now_ns)
+
+    def _listen(self, connection: int, operation: Operation, frame: bytes, now_ns: int) -> None:
+        """A request on the public socket."""
+        try:
+            args = _args.decode(operation.args)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._refuse(connection, operation.id, "60012", f"Illegal request: {shown(frame)}")
             return
         if operation.op not in ("subscribe", "unsubscribe"):
-            self._refuse(connection, operation.id, "60012", f"Illegal request: {_shown(frame)}")
-        elif not operation.args:
+            self._refuse(connection, operation.id, "60012", f"Illegal request: {shown(frame)}")
+        elif not args:
             self._refuse(connection, operation.id, "60013", "Invalid args")
         else:
-            for arg in operation.args:
+            for arg in args:
                 try:
                     self._subscription(connection, operation, arg, now_ns)
-                except _Unavailable as refused:
+                except Refusal as refused:
                     self._refuse(connection, operation.id, refused.code, refused.message)
 
     def closed(self, connection: int) -> None:
         self._connections.pop(connection, None)
+        self._trading.closed(connection)
         for key in list(self._topics):
             self._leave(key, connection)
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
+        if self._trading.serves(query):
+            return self._trading.request(query, now_ns)
         return self._rest.answer(query, self._stamp(now_ns))
 
     def advance(self, now_ns: int) -> None:
@@ -166,6 +185,12 @@ class OkxPeer:
                 topic.fresh += traded
         for topic in self._topics.values():
             self._tell(topic, topic.due(now_ns, stamp), now_ns)
+        for outgoing in self._trading.advance(now_ns):
+            if isinstance(outgoing, Push):
+                if outgoing.connection in self._connections:
+                    self._send(outgoing.connection, outgoing.frame, now_ns)
+            else:
+                self._close(outgoing.connection, outgoing.code, outgoing.reason)
         while self._cuts and self._cuts[0][0] <= now_ns:
             for connection in self._cuts.pop(0)[1]:
                 self._close(connection, 1001, "service upgrade")
@@ -177,6 +202,7 @@ class OkxPeer:
         for connection in list(self._connections):
             self._close(connection, 1006, "")
         self._cuts.clear()
+        self._trading.restart()
         self.renumber()
 
     def renumber(self) -> None:
@@ -186,7 +212,7 @@ class OkxPeer:
 
     def farewell(self, now_ns: int) -> None:
         for connection, client in self._connections.items():
-            notice = _Event(
+            notice = Event(
                 "notice",
                 client.conn_id,
                 code="64008",
@@ -203,11 +229,11 @@ class OkxPeer:
 
     # -- subscriptions ------------------------------------------------------------------------
 
-    def _subscription(self, connection: int, operation: _Operation, arg: Arg, now_ns: int) -> None:
+    def _subscription(self, connection: int, operation: Operation, arg: Arg, now_ns: int) -> None:
         """Acknowledges one arg of a request, then says what a newcomer is told at once."""
-        key = self._key(arg)
+        key = self._key(connection, arg)
         client = self._connections[connection]
-        ack = encode(_Event(operation.op, client.conn_id, operation.id, arg))
+        ack = encode(Event(operation.op, client.conn_id, operation.id, arg))
         if operation.op == "unsubscribe":
             self._leave(key, connection)
             self._send(connection, ack, now_ns)
@@ -222,13 +248,13 @@ class OkxPeer:
         for frame in topic.greeting(now_ns, stamp):
             self._send(connection, frame, now_ns, topic.feed)
 
-    def _key(self, arg: Arg) -> tuple[str, str]:
+    def _key(self, connection: int, arg: Arg) -> tuple[str, str]:
         """Channel and subject, if this connection may have them."""
         channel, name = arg.get("channel", ""), arg.get("instId", "")
         if "uly" in arg:
-            raise _Unavailable("64000", "Subscription parameter uly is unavailable anymore.")
+            raise Refusal("64000", "Subscription parameter uly is unavailable anymore.")
         if channel.startswith(_FOR_BUSINESS):
-            raise _Unavailable("64001", "This channel has been migrated to the '/business' URL.")
+            raise Refusal("64001", "This channel has been migrated to the '/business' URL.")
         if channel == "status":
             return channel, ""
         if channel == "instruments" and arg.get("instType") in INSTRUMENT_TYPES:
@@ -236,11 +262,16 @@ class OkxPeer:
         instrument = self._instruments.get(name)
         if instrument is not None:
             if channel in _FOR_MEMBERS:
-                raise _Unavailable("60011", "Please log in")
+                if self._connections[connection].member is None:
+                    raise Refusal("60011", "Please log in")
+                raise Refusal(
+                    "64003",
+                    "Your trading fee tier doesn't meet the requirement to access this channel",
+                )
             if channel in _MARKET or (channel in _DERIVED and instrument.inst_type == "SWAP"):
                 return channel, name
         subject = f",instId:{name}" if name else ""
-        raise _Unavailable(
+        raise Refusal(
             "60018",
             f"Wrong URL or channel:{channel}{subject} doesn't exist. Please use the correct URL, "
             "channel and parameters referring to API document.",
@@ -279,6 +310,15 @@ class OkxPeer:
                     lambda: (one.last_trade, one.top(1)),
                     lambda stamp: [one.ticker(stamp)],
                     100 * MILLISECOND,
+                    _NEVER_NS,
+                    now_ns,
+                )
+            case "price-limit":
+                return Latest(
+                    arg,
+                    lambda: price_limits(one, self.broker),
+                    lambda stamp: [price_limit_row(one, self.broker, stamp)],
+                    200 * MILLISECOND,
                     _NEVER_NS,
                     now_ns,
                 )
@@ -324,7 +364,7 @@ class OkxPeer:
 
     def _refuse(self, connection: int, request_id: str, code: str, message: str) -> None:
         conn_id = self._connections[connection].conn_id
-        event = _Event("error", conn_id, request_id, code=code, msg=message)
+        event = Event("error", conn_id, request_id, code=code, msg=message)
         self.outbox.append(Push(connection, encode(event)))
 
     def _close(self, connection: int, code: int, reason: str) -> None:
@@ -336,7 +376,3 @@ class OkxPeer:
 def _rank(entry: tuple[tuple[str, str], Topic]) -> int:
     channel = entry[0][0]
     return _MARKET.index(channel) if channel in _MARKET else len(_MARKET)
-
-
-def _shown(frame: bytes) -> str:
-    return frame[:200].decode(errors="replace")

@@ -8,7 +8,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hftmm.sim.okx.instrument import Instrument, Row
+from hftmm.sim.broker import Broker
+from hftmm.sim.okx.entry import price_limit_row
+from hftmm.sim.okx.instrument import Instrument, Row, TradeRow
+from hftmm.sim.okx.refusal import Refusal, missing, unknown_instrument, wrong
 from hftmm.sim.okx.topics import BOOK_DEPTH
 from hftmm.sim.peers import HttpAnswer, HttpQuery
 
@@ -26,28 +29,21 @@ _NOT_FOUND = {
 }
 
 
-class _Refused(Exception):
-    """A call the venue answers with an error code."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
 class PublicRest:
     """Answers public calls from the instruments as they stand."""
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, instruments: Mapping[str, Instrument], broker: Broker) -> None:
         self._instruments = instruments
-        self._calls: Mapping[str, Callable[[Mapping[str, str], str], Sequence[Row]]] = {
+        self._broker = broker
+        self._calls: Mapping[str, Callable[[Mapping[str, str], str], Sequence[Row | TradeRow]]] = {
             "public/time": lambda _, stamp: [{"ts": stamp}],
             "public/instruments": self._definitions,
             "public/mark-price": self._mark_prices,
             "public/funding-rate": self._funding_rates,
+            "public/price-limit": self._price_limit,
             "market/books": self._book,
             "market/ticker": self._ticker,
+            "market/trades": self._trades,
             "market/tickers": self._tickers,
             "system/status": lambda _, __: [],
         }
@@ -61,7 +57,7 @@ class PublicRest:
             return _answer(405, "50115", "Invalid request method.", [])
         try:
             return _answer(200, "0", "", call(dict(parse_qsl(query.query)), stamp))
-        except _Refused as refused:
+        except Refusal as refused:
             return _answer(refused.status, refused.code, refused.message, [])
 
     def _definitions(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
@@ -81,14 +77,14 @@ class PublicRest:
         if asked.get("instId") != "ANY":
             swaps = [found for found in swaps if found is self._named(asked)]
             if not swaps:
-                raise _Refused(400, "51000", "Parameter instId error")
+                raise wrong("instId")
         return [found.funding_rate(stamp) for found in swaps]
 
     def _book(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
         instrument = self._named(asked)
         size = asked.get("sz", "1")
         if not (_SIZE.fullmatch(size) and 1 <= int(size) <= BOOK_DEPTH):
-            raise _Refused(400, "51000", "Parameter sz error")
+            raise wrong("sz")
         bids, asks = instrument.top(int(size))
         row: Row = {
             "asks": instrument.rows(asks),
@@ -98,23 +94,29 @@ class PublicRest:
         }
         return [row]
 
+    def _price_limit(self, asked: Mapping[str, str], stamp: str) -> list[Row]:
+        return [price_limit_row(self._named(asked), self._broker, stamp)]
+
+    def _trades(self, asked: Mapping[str, str], stamp: str) -> list[TradeRow]:
+        instrument = self._named(asked)
+        limit = asked.get("limit", "100")
+        if not _SIZE.fullmatch(limit):
+            raise wrong("limit")
+        return list(instrument.recent)[: int(limit)]
+
     def _named(self, asked: Mapping[str, str]) -> Instrument:
         """The instrument `instId` names."""
         name = _required(asked, "instId")
         found = self._instruments.get(name)
         if found is None:
-            raise _Refused(
-                200,
-                "51001",
-                "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
-            )
+            raise unknown_instrument()
         return found
 
     def _found(self, asked: Mapping[str, str], allowed: frozenset[str]) -> list[Instrument]:
         """The instruments of `instType`, narrowed by `instId`, `instFamily` or `uly`."""
         type_ = _required(asked, "instType")
         if type_ not in allowed:
-            raise _Refused(400, "51000", "Parameter instType error")
+            raise wrong("instType")
         found = [one for one in self._instruments.values() if one.inst_type == type_]
         if asked.get("instId"):
             named = self._named(asked)
@@ -128,10 +130,10 @@ class PublicRest:
 def _required(asked: Mapping[str, str], name: str) -> str:
     value = asked.get(name, "")
     if not value:
-        raise _Refused(400, "50014", f"Parameter {name} cannot be empty.")
+        raise missing(name)
     return value
 
 
-def _answer(status: int, code: str, message: str, rows: Sequence[Row]) -> HttpAnswer:
+def _answer(status: int, code: str, message: str, rows: Sequence[Row | TradeRow]) -> HttpAnswer:
     body = msgspec.json.encode({"code": code, "msg": message, "data": rows})
     return HttpAnswer(status, body)

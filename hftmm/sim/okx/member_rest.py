@@ -1,0 +1,309 @@
+"""The REST calls of members: orders and what became of them. The account's own are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from hftmm.sim.broker import Broker
+from hftmm.sim.ledger import Account, Credentials
+from hftmm.sim.okx.access import Gate
+from hftmm.sim.okx.deadman import DeadMan
+from hftmm.sim.okx.entry import Action, OrderEntry
+from hftmm.sim.okx.instrument import Instrument, Row, milliseconds
+from hftmm.sim.okx.limits import Limits
+from hftmm.sim.okx.members import Voice, check_batch, check_expiry, verdict
+from hftmm.sim.okx.records import fill_row, order_number, order_record
+from hftmm.sim.okx.refusal import Refusal, missing, unknown_instrument, wrong
+from hftmm.sim.okx.statement import Statement
+from hftmm.sim.okx.tickets import TAG, text
+from hftmm.sim.orders import Order
+from hftmm.sim.peers import HttpAnswer, HttpQuery
+from hftmm.venues.codec import SECOND
+
+PREFIX = "/api/v5/"
+Asked: TypeAlias = Mapping[str, object]
+Call: TypeAlias = Callable[[Asked, int, str], Sequence[Row]]
+"""Arguments, the moment, and its stamp by the venue's clock."""
+
+_DAY_NS = 86_400 * SECOND
+_ORDER_CALLS: Mapping[str, tuple[Action, bool]] = {
+    "trade/order": ("order", False),
+    "trade/batch-orders": ("order", True),
+    "trade/amend-order": ("amend-order", False),
+    "trade/amend-batch-orders": ("amend-order", True),
+    "trade/cancel-order": ("cancel-order", False),
+    "trade/cancel-batch-orders": ("cancel-order", True),
+}
+_MESSAGES = {
+    "0": "",
+    "1": "All operations failed",
+    "2": "Bulk operation partially succeeded.",
+}
+_PAGE = 100
+_CONFIG = "account/config"
+
+
+class MemberRest:
+    """Answers signed calls.
+
+    Args:
+        calls: further calls, by method and path.
+        config: answers `account/config`, which is as much about the key.
+        forgotten_ns: canceled orders without any fill are forgotten after this long; 2 h at OKX.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        entry: OrderEntry,
+        limits: Limits,
+        broker: Broker,
+        account: Account,
+        instruments: Mapping[str, Instrument],
+        statement: Statement,
+        dead_man: DeadMan,
+        voice: Voice,
+        calls: Mapping[tuple[str, str], Call],
+        config: Callable[[Credentials], Row],
+        *,
+        forgotten_ns: int,
+    ) -> None:
+        self._gate = gate
+        self._entry = entry
+        self._limits = limits
+        self._broker = broker
+        self._account = account
+        self._instruments = instruments
+        self._statement = statement
+        self._dead_man = dead_man
+        self._voice = voice
+        self._config = config
+        self._forgotten_ns = forgotten_ns
+        self._calls: Mapping[tuple[str, str], Call] = {
+            ("GET", "trade/order"): self._order,
+            ("GET", "trade/orders-pending"): self._pending,
+            ("GET", "trade/orders-history"): self._history(7 * _DAY_NS),
+            ("GET", "trade/orders-history-archive"): self._history(90 * _DAY_NS),
+            ("GET", "trade/fills"): self._fills(3 * _DAY_NS),
+            ("GET", "trade/fills-history"): self._fills(90 * _DAY_NS),
+            ("POST", "trade/cancel-all-after"): self._cancel_all_after,
+            **calls,
+        }
+        self._paths = {path for _, path in self._calls} | {_CONFIG, *_ORDER_CALLS}
+
+    def knows(self, query: HttpQuery) -> bool:
+        """True if the call is one of these, whatever its method."""
+        return query.path.removeprefix(PREFIX) in self._paths
+
+    def answer(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
+        """One call. Business errors come with status 200 and a code, as they do at OKX."""
+        path = query.path.removeprefix(PREFIX)
+        try:
+            member = self._gate.caller(query, now_ns + self._voice.skew_ns)
+            if query.method == "POST" and path in _ORDER_CALLS:
+                return self._orders(query, member, path, now_ns)
+            call = self._calls.get((query.method, path))
+            if path == _CONFIG and query.method == "GET":
+                call = lambda asked, now_ns, stamp: [self._config(member)]  # noqa: E731
+            if call is None:
+                raise Refusal("50115", "Invalid request method.", status=405)
+            _permitted(member, "read" if query.method == "GET" else "trade")
+            self._limits.call(self._account.key, query.method, path, now_ns)
+            asked: Asked = dict(parse_qsl(query.query))
+            if query.method == "POST":
+                asked = _object(query.body)
+            return _answer(200, "0", "", call(asked, now_ns, self._stamp(now_ns)))
+        except Refusal as refused:
+            return _answer(refused.status, refused.code, refused.message, [])
+
+    # -- order entry --------------------------------------------------------------------------
+
+    def _orders(self, query: HttpQuery, member: Credentials, path: str, now_ns: int) -> HttpAnswer:
+        action, batch = _ORDER_CALLS[path]
+        came_ns = now_ns + self._voice.skew_ns
+        _permitted(member, "trade")
+        orders: Sequence[object] = _array(query.body) if batch else [_object(query.body)]
+        check_batch(action, len(orders))
+        if action != "cancel-order":
+            headers = {name.lower(): value for name, value in query.headers.items()}
+            check_expiry(headers.get("exptime", ""), came_ns)
+        rows: list[Row] = []
+        for given in orders:
+            stamp = milliseconds(came_ns)
+            rows.append(
+                self._entry.act(action, given, now_ns, stamp, by_code=False, batch=len(orders) > 1)
+            )
+            self._voice.say(self._voice.happened(now_ns), now_ns)
+        if self._voice.acks == "lost":
+            return _answer(
+                400, "50004", "API endpoint request timeout. The outcome is unknown.", []
+            )
+        code = verdict(rows)
+        refused = rows[0]["sCode"] if len(rows) == 1 else "0"
+        # Only a single order over its limit is refused by status as well.
+        status = 429 if refused == "50011" else 200
+        micros = str(came_ns // 1_000)
+        return _answer(status, code, _MESSAGES[code], rows, {"inTime": micros, "outTime": micros})
+
+    def _cancel_all_after(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        timeout, tag = text(asked, "timeOut"), text(asked, "tag")
+        if not timeout:
+            raise missing("timeOut")
+        if tag and not TAG.fullmatch(tag):
+            raise wrong("tag")
+        due_ns = self._dead_man.arm(timeout, tag, now_ns)
+        trigger = milliseconds(due_ns + self._voice.skew_ns) if due_ns else "0"
+        return [{"triggerTime": trigger, "tag": tag, "ts": stamp}]
+
+    # -- what became of orders ----------------------------------------------------------------
+
+    def _order(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        order = self._entry.find(self._named(asked), asked)
+        if order is None or self._forgotten(order, now_ns):
+            raise Refusal("51603", "Order does not exist")
+        return [self._record(order)]
+
+    def _pending(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        orders = self._broker.open_orders(self._account)
+        return _page(self._records(orders, asked), asked, "ordId")
+
+    def _history(self, span_ns: int) -> Call:
+        def history(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+            if not asked.get("instType"):
+                raise missing("instType")
+            ended = [
+                order
+                for order in self._account.orders.values()
+                if not order.open
+                and order.updated_ns >= now_ns - span_ns
+                and not self._forgotten(order, now_ns)
+            ]
+            return _page(_within(self._records(ended, asked), asked, "cTime"), asked, "ordId")
+
+        return history
+
+    def _fills(self, span_ns: int) -> Call:
+        def fills(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+            wanted = self._broker.executions(self._account, since_ns=now_ns - span_ns)
+            number = order_number(text(asked, "ordId"))
+            rows = [
+                fill_row(
+                    self._instruments[fill.order.spec.venue_symbol],
+                    fill,
+                    self._statement.bill_of(fill),
+                    self._voice.skew_ns,
+                )
+                for fill in reversed(wanted)
+                if not asked.get("ordId") or fill.order.id == number
+            ]
+            return _page(_within(_matching(rows, asked), asked, "ts"), asked, "billId")
+
+        return fills
+
+    def _records(self, orders: Iterable[Order], asked: Asked) -> list[Row]:
+        """Newest first, those that match."""
+        return _matching([self._record(order) for order in reversed(list(orders))], asked)
+
+    def _record(self, order: Order) -> Row:
+        one = self._instruments[order.spec.venue_symbol]
+        leverage = self._account.leverage_of(order.spec)
+        return order_record(one, order, leverage, self._voice.skew_ns)
+
+    def _forgotten(self, order: Order, now_ns: int) -> bool:
+        return (
+            not order.open
+            and not order.filled_lots
+            and order.updated_ns < now_ns - self._forgotten_ns
+        )
+
+    def _named(self, asked: Asked) -> Instrument:
+        name = text(asked, "instId")
+        if not name:
+            raise missing("instId")
+        found = self._instruments.get(name)
+        if found is None:
+            raise unknown_instrument()
+        return found
+
+    def _stamp(self, now_ns: int) -> str:
+        return milliseconds(now_ns + self._voice.skew_ns)
+
+
+def bills(statement: Statement) -> Call:
+    """`account/bills`."""
+
+    def answer(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        rows = _matching(statement.bills, asked, ("ccy", "type", "subType", "mgnMode"))
+        return _page(_within(rows, asked, "ts"), asked, "billId")
+
+    return answer
+
+
+def _permitted(member: Credentials, permission: str) -> None:
+    if permission not in member.permissions:
+        if permission == "read":
+            raise Refusal("50114", "Invalid Authorization", status=401)
+        raise Refusal(
+            "50120", "Your API key doesn't have permission to use this function.", status=401
+        )
+
+
+def _matching(rows: Iterable[Row], asked: Asked, names: Sequence[str] = ()) -> list[Row]:
+    """Rows that have what is asked for, where it is."""
+    names = ("instType", "instId", "ordType", "state", "category", *names)
+    wanted = {name: asked[name] for name in names if asked.get(name)}
+    return [row for row in rows if all(row.get(name) == want for name, want in wanted.items())]
+
+
+def _within(rows: Iterable[Row], asked: Asked, name: str) -> list[Row]:
+    """Rows from `begin` to `end`, both milliseconds."""
+    begin, end = _integer(asked, "begin", 0), _integer(asked, "end", 10**18)
+    return [row for row in rows if begin <= int(str(row[name])) <= end]
+
+
+def _page(rows: Iterable[Row], asked: Asked, key: str) -> list[Row]:
+    """One page of rows that come newest first: older than `after`, newer than `before`."""
+    after, before = _integer(asked, "after", 10**30), _integer(asked, "before", -1)
+    limit = min(_PAGE, _integer(asked, "limit", _PAGE))
+    return [row for row in rows if before < int(str(row[key])) < after][:limit]
+
+
+def _integer(asked: Asked, name: str, default: int) -> int:
+    value = text(asked, name)
+    if not value:
+        return default
+    if not value.isdecimal():
+        raise wrong(name)
+    return int(value)
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _not_json() from None
+
+
+def _array(body: bytes) -> list[object]:
+    try:
+        found = msgspec.json.decode(body, type=list[object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _not_json() from None
+    if not found:
+        raise _not_json()
+    return found
+
+
+def _not_json() -> Refusal:
+    return Refusal("50002", "JSON syntax error", status=400)
+
+
+def _answer(
+    status: int, code: str, message: str, rows: Sequence[Row], times: Mapping[str, str] = {}
+) -> HttpAnswer:
+    body = {"code": code, "data": rows, "msg": message, **times}
+    return HttpAnswer(status, msgspec.json.encode(body))
