@@ -7,7 +7,6 @@ import os
 import selectors
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,9 +23,10 @@ collect_ignore_glob = [] if COMMAND else ["test_*.py"]
 @pytest.fixture(scope="session")
 def venues() -> Iterator[dict[str, Any]]:
     """The description of running practice venues: their base URLs and the credentials."""
-    process = subprocess.Popen([*shlex.split(COMMAND), "venues"], stdout=subprocess.PIPE)
+    arguments = [*shlex.split(COMMAND), "venues"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE)  # noqa: S603  our own command
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
             if not ready.select(STARTED_WITHIN_S):
@@ -36,9 +36,10 @@ def venues() -> Iterator[dict[str, Any]]:
             pytest.fail(f"`{COMMAND} venues` ended with exit code {process.wait()}")
         yield json.loads(line)
     finally:
+        process.stdout.close()
         process.terminate()
         try:
             process.wait(ENDED_WITHIN_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            print("practice venues did not end and were killed", file=sys.stderr)
+            process.wait()
