@@ -100,7 +100,7 @@ class Views:
                 case OrderChanged():
                     cause = event
                     if event.order.reason == "self_trade":
-                        record.partners[event.order.id] = self._partner(account, event.order)
+                        self._pair(account, record, event.order)
                     if event.execution is not None:
                         fresh.append(self._fill(record, event.order, event.execution))
                 case Funding():
@@ -248,20 +248,23 @@ class Views:
             }
         record.log.append(row)
 
-    def _partner(self, account: Account, order: Order) -> str:
-        """The own order that one ended for instead of trading with it."""
+    def _pair(self, account: Account, record: Record, order: Order) -> None:
+        """Which own orders ended, or were left, because they would have traded with each other."""
         newest = max(account.orders, default=0)
         if newest != order.id:
-            return order_id(account.orders[newest])
+            # A resting order went; it was the newest that met it.
+            record.partners[order.id] = order_id(account.orders[newest])
+            record.partners[newest] = order_id(order)
+            return
         others = [
             one
             for one in account.open.values()
-            if one.spec is order.spec and one.side != order.side and one.ticks is not None
+            if one.spec.symbol == order.spec.symbol and one.side != order.side and one.ticks
         ]
-        if not others:
-            return ""
-        sign = 1 if order.side == "buy" else -1
-        return order_id(min(others, key=lambda one: (sign * (one.ticks or 0), one.id)))
+        if order.id not in record.partners and others:
+            sign = 1 if order.side == "buy" else -1
+            met = min(others, key=lambda one: (sign * (one.ticks or 0), one.id))
+            record.partners[order.id] = order_id(met)
 
     def _instrument(self, spec: Spec) -> Instrument:
         return self._instruments[spec.kind.value, spec.venue_symbol]
