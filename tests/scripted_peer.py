@@ -6,7 +6,8 @@ import asyncio
 
 import msgspec
 
-from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
+from hftmm.sim.broker import Broker
+from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Matter, Outgoing, Push
 
 
 class ScriptedPeer:
@@ -26,6 +27,7 @@ class ScriptedPeer:
         self.venue = venue
         self.outbox: list[Outgoing] = []
         self.skew_ns = 0
+        self.broker: Broker | None = None
         self.calls: list[str] = []
         self.heard: list[tuple[int, bytes]] = []
         self.asked: list[HttpQuery] = []
@@ -35,8 +37,8 @@ class ScriptedPeer:
         self.moved = asyncio.Event()
         self.broken = False
 
-    def say(self, connection: int, frame: bytes, feed: str = "") -> None:
-        self.outbox.append(Push(connection, frame, feed))
+    def say(self, connection: int, frame: bytes, feed: str = "", matter: Matter = "") -> None:
+        self.outbox.append(Push(connection, frame, feed, matter=matter))
 
     def hang_up(self, connection: int, code: int, reason: str = "") -> None:
         self.outbox.append(Close(connection, code, reason))

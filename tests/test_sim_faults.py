@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hftmm.sim.faults import CUT, FAULTS, MALFORMED, UNKNOWN, FaultyPeer
 from hftmm.sim.peers import Close, HttpQuery, Peer, Push
+from tests.practice_broker import Desk
 from tests.scripted_peer import ScriptedPeer
 
 MS = 1_000_000
@@ -326,6 +327,7 @@ def test_faults_of_a_closed_connection_do_not_wait_for_its_successor() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_can_be_switched_and_the_stream_recovers(fault: str) -> None:
     wire = Wire(lag_ns=4 * MS)
+    wire.script.broker = Desk().broker
     wire.say("a")
     wire.switch(fault)
     lasting = fault in wire.peer.active

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from hftmm.core.instrument import Side
 from hftmm.sim.clearing import Clearing
 from hftmm.sim.filters import Rules
 from hftmm.sim.ledger import Account, Change, OrderChanged
@@ -141,6 +142,18 @@ class Blotter:
                 order.lots = order.filled_lots + most
                 order.updated_ns = now_ns
                 self.tell(account, order, "amended", now_ns)
+
+    def fill(self, order: Order, now_ns: int) -> None:
+        """Lets the market take everything up to and including an open order."""
+        if order.ticks is None:
+            return
+        engine = self.listed[order.spec.symbol].engine
+        side: Side = "sell" if order.side == "buy" else "buy"
+        better = sum(
+            lots for ticks, lots in engine.offers(side, order.ticks) if ticks != order.ticks
+        )
+        lots = better + engine.queue_ahead(order.resting_id) + order.remaining_lots
+        engine.place(side, order.ticks, lots, now_ns, immediate=True)
 
     def withdraw(
         self, account: Account, order: Order, state: OrderState, reason: str, now_ns: int

@@ -72,6 +72,7 @@ class Broker:
         accounts: by key.
         credentials: by API key; more may be added.
         clearing: the money side.
+        fill_before_cancel: so many of the next orders to be canceled are filled just before.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Broker:
         }
         self._blotter = Blotter(self._listed, self.accounts, self.clearing)
         self._admission = Admission(self.clearing)
+        self.fill_before_cancel = 0
         self._dead_men: dict[tuple[str, Spec | Kind | None], int] = {}
 
     def login(self, key: str) -> tuple[Credentials, Account] | None:
@@ -176,6 +178,7 @@ class Broker:
             order = self.order(account, spec, order_id=which)
         if order is None:
             return Refused("unknown_order", f"there is no order {which}")
+        self._maybe_fill(order, now_ns)
         if not order.open:
             return Refused("already_done", f"order {which} is {order.state}", order)
         self._blotter.withdraw(account, order, "canceled", reason, now_ns)
@@ -191,10 +194,14 @@ class Broker:
     ) -> list[Order]:
         """Cancels every open order of an instrument, of a kind, or all; oldest first."""
         self._catch_up(now_ns)
-        orders = self.open_orders(account, spec, kind)
-        for order in orders:
-            self._blotter.withdraw(account, order, "canceled", reason, now_ns)
-        return orders
+        canceled: list[Order] = []
+        for order in self.open_orders(account, spec, kind):
+            self._maybe_fill(order, now_ns)
+            # A fill of one may have ended another: reduce-only orders go with their position.
+            if order.open:
+                self._blotter.withdraw(account, order, "canceled", reason, now_ns)
+                canceled.append(order)
+        return canceled
 
     def amend(
         self,
@@ -373,6 +380,11 @@ class Broker:
     def queue_ahead(self, order: Order) -> int:
         """Lots that trade before an open order at its price."""
         return self._listed[order.spec.symbol].engine.queue_ahead(order.resting_id)
+
+    def _maybe_fill(self, order: Order, now_ns: int) -> None:
+        if self.fill_before_cancel and order.open:
+            self.fill_before_cancel -= 1
+            self._blotter.fill(order, now_ns)
 
     # Time
 

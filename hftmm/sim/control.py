@@ -3,6 +3,7 @@
 GET  /faults                            every fault with its meaning, and what is in force
 POST /faults {"venue", "fault", "amount"?}
 GET  /truth?venue=&kind=&symbol=&depth= the matching engine's own book, now
+GET  /account?venue=&account=           balances, positions, orders and executions, now
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import msgspec
 from hftmm.core.instrument import Kind, Side
 from hftmm.desk.commands import Answer
 from hftmm.sim.faults import FAULTS, FaultyPeer
+from hftmm.sim.ledger import DEMO
 from hftmm.sim.market import Market
 from hftmm.sim.matching import MatchingEngine
 from hftmm.sim.peers import HttpAnswer
+from hftmm.sim.statement import statement
 
 Switch = Callable[[str, str, float | None], Answer]
 
@@ -45,7 +48,9 @@ class Control:
                 return self._fault(body)
             case "GET", "/truth":
                 return self._truth(query)
-        return _error(404, "there are GET /faults, POST /faults and GET /truth")
+            case "GET", "/account":
+                return self._account(query)
+        return _error(404, "there are GET /faults, POST /faults, GET /truth and GET /account")
 
     def _faults(self) -> dict[str, object]:
         active = {venue: dict(peer.active) for venue, peer in self._peers.items()}
@@ -61,8 +66,19 @@ class Control:
             return _error(400, answer.text)
         return _json(200, {"accepted": True, "text": answer.text})
 
+    def _account(self, query: str) -> HttpAnswer:
+        asked = _parameters(query)
+        peer = self._peers.get(asked.get("venue", ""))
+        if peer is None or peer.broker is None:
+            return _error(404, f"no such venue; there are: {', '.join(self._peers)}")
+        accounts = peer.broker.accounts
+        account = accounts.get(asked.get("account", DEMO.account))
+        if account is None:
+            return _error(404, f"no such account; there are: {', '.join(accounts)}")
+        return _json(200, statement(peer.broker, account))
+
     def _truth(self, query: str) -> HttpAnswer:
-        asked = {name: values[-1] for name, values in parse_qs(query).items()}
+        asked = _parameters(query)
         depth = asked.get("depth", "")
         if depth and not depth.isdecimal():
             return _error(400, f"depth: {depth!r} is not a number of levels")
@@ -101,6 +117,10 @@ class Control:
             "asks": side("sell"),
             "mark": mark,
         }
+
+
+def _parameters(query: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(query).items()}
 
 
 def _json(status: int, value: object) -> HttpAnswer:

@@ -6,6 +6,7 @@ sockets and in virtual time alike. It is also the network: every frame takes the
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections import deque
@@ -13,6 +14,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hftmm.desk.commands import Answer
+from hftmm.sim.broker import Broker
+from hftmm.sim.order_faults import ORDER_AMOUNTS, ORDER_FAULTS, OrderFaults
+from hftmm.sim.overload import too_many
 from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Peer, Push
 
 MILLISECOND = 1_000_000
@@ -38,6 +42,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "lag": "every frame and answer takes longer, until none (amount: milliseconds, 500)",
         "garbage": "each connection gets a malformed, a truncated, an unknown and an oversized "
         "frame (amount: size of the last in MiB, 5)",
+        **ORDER_FAULTS,
     }
 )
 
@@ -51,6 +56,7 @@ _AMOUNTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "ban": (10, 86_400),
         "lag": (500, 60_000),
         "garbage": (5, 64),
+        **ORDER_AMOUNTS,
     }
 )
 
@@ -68,14 +74,6 @@ _BOOK_PATHS = frozenset(
     {"/api/v3/depth", "/fapi/v1/depth", "/v5/market/orderbook", "/api/v5/market/books"}
 )
 
-# How each venue words "too many requests".
-_TOO_MANY: Mapping[str, bytes] = MappingProxyType(
-    {
-        "binance": b'{"code":-1003,"msg":"Too many requests."}',
-        "bybit": b'{"retCode":10006,"retMsg":"Too many visits!","result":{},"retExtInfo":{}}',
-        "okx": b'{"code":"50011","msg":"Too Many Requests","data":[]}',
-    }
-)
 _UNAVAILABLE = HttpAnswer(503, b'{"msg":"Service unavailable"}')
 
 _Stream = tuple[int, str]
@@ -99,6 +97,10 @@ class FaultyPeer:
         self._lag_ns = lag_ns
         self._rng = random.Random(seed)
         self._under_way: deque[tuple[int, Outgoing]] = deque()
+        # What a fault makes later than the frames sent after it: due time, number, item.
+        self._late: list[tuple[int, int, Outgoing]] = []
+        self._last_late = 0
+        self._orders = OrderFaults(peer.venue, self.active)
         # The newest frame of each open connection, for a plausible truncated one.
         self._newest: dict[int, bytes] = {}
         self._streams: set[_Stream] = set()
@@ -124,6 +126,11 @@ class FaultyPeer:
         """How long a frame takes now; whoever serves REST lets an answer take as long."""
         return self._lag_ns + int(self.active.get("lag", 0) * MILLISECOND)
 
+    @property
+    def broker(self) -> Broker | None:
+        """The venue's own."""
+        return self._peer.broker
+
     def silent(self, connection: int) -> bool:
         """True if nothing may be sent on the connection, not even a pong."""
         return connection in self._silent
@@ -142,6 +149,8 @@ class FaultyPeer:
         smallest = -largest if fault == "skew" else 0
         if not smallest <= value <= largest or not math.isfinite(value):
             return Answer(False, f"{fault}: amount {value:g} is not in {smallest:g} .. {largest:g}")
+        if fault == "fill_on_cancel" and self.broker is None:
+            return Answer(False, f"{fault}: {self.venue} takes no orders")
         self._begin(fault, value, now_ns)
         self._pass_on(now_ns)
         return Answer(True, f"{self.venue}: {fault}: {FAULTS[fault]}")
@@ -161,13 +170,19 @@ class FaultyPeer:
         return refusal
 
     def received(self, connection: int, frame: bytes, now_ns: int) -> None:
-        if connection not in self._silent:
+        if connection in self._silent:
+            return
+        refusal = self._orders.refused_frame(connection, frame, now_ns + self.skew_ns)
+        if refusal is None:
             self._peer.received(connection, frame, now_ns)
-            self._pass_on(now_ns)
+        else:
+            self._send(Push(connection, refusal), now_ns)
+        self._pass_on(now_ns)
 
     def closed(self, connection: int) -> None:
         self._peer.closed(connection)
         self._newest.pop(connection, None)
+        self._orders.forget(connection)
         self._silent.discard(connection)
         self._unsaid = [close for close in self._unsaid if close.connection != connection]
         for stream in [stream for stream in self._streams if stream[0] == connection]:
@@ -182,9 +197,12 @@ class FaultyPeer:
             return _UNAVAILABLE
         if "ban" in self.active:
             status = 418 if self.venue == "binance" else 403
-            return self._too_many(status, self.active["ban"])
+            return too_many(self.venue, status, self.active["ban"])
         if "throttle" in self.active:
-            return self._too_many(429, self.active["throttle"])
+            return too_many(self.venue, 429, self.active["throttle"])
+        refusal = self._orders.refused(query)
+        if refusal is not None:
+            return refusal
         key = (query.face, query.path, query.query)
         if "stale_snapshot" in self.active and key in self._snapshots:
             return self._snapshots[key]
@@ -192,7 +210,7 @@ class FaultyPeer:
         if query.path in _BOOK_PATHS:
             self._snapshots[key] = answer
         self._pass_on(now_ns)
-        return answer
+        return self._orders.answered(answer)
 
     def advance(self, now_ns: int) -> None:
         self._peer.advance(now_ns)
@@ -230,6 +248,11 @@ class FaultyPeer:
                 self._peer.farewell(now_ns)
             case "garbage":
                 self._spoil(int(amount * 2**20), now_ns)
+            case "fill_on_cancel":
+                if self.broker is not None:
+                    self.broker.fill_before_cancel = int(amount)
+            case "lost_ack" | "unknown" | "duplicate_fill":
+                self._orders.begin(fault, amount)
             case _:
                 self.active[fault] = amount
                 if fault == "silence":
@@ -240,6 +263,9 @@ class FaultyPeer:
     def _recover(self, now_ns: int) -> None:
         """Ends what lasts, and what waits for a frame that may never come."""
         self.active.clear()
+        self._orders.clear()
+        if self.broker is not None:
+            self.broker.fill_before_cancel = 0
         self._peer.skew_ns = 0
         self._to_lose.clear()
         self._to_double.clear()
@@ -259,10 +285,6 @@ class FaultyPeer:
             for frame in (MALFORMED, truncated, UNKNOWN, padding):
                 self._send(Push(connection, frame), now_ns)
 
-    def _too_many(self, status: int, retry_after_s: float) -> HttpAnswer:
-        body = _TOO_MANY.get(self.venue, b'{"msg":"Too many requests"}')
-        return HttpAnswer(status, body, {"Retry-After": str(math.ceil(retry_after_s))})
-
     def _pass_on(self, now_ns: int) -> None:
         """Takes what the peer says through the faults onto the wire, and off it what is due."""
         if self._peer.outbox:
@@ -273,19 +295,36 @@ class FaultyPeer:
                     self._newest[item.connection] = item.frame
                     if item.feed:
                         self._book_frame(item, now_ns)
-                        continue
-                self._send(item, now_ns)
+                    elif item.matter:
+                        self._order_frame(item, now_ns)
+                    else:
+                        self._send(item, now_ns)
+                else:
+                    self._send(item, now_ns)
             self._peer.outbox.clear()
-        under_way = self._under_way
+        under_way, late = self._under_way, self._late
         while under_way and under_way[0][0] <= now_ns:
-            item = under_way.popleft()[1]
-            if item.connection not in self._newest:
-                continue
-            if item.connection not in self._silent:
-                self.outbox.append(item)
-            elif isinstance(item, Close):
-                # To the peer it is gone; its client must hear of it once the silence ends.
-                self._unsaid.append(item)
+            self._arrive(under_way.popleft()[1])
+        while late and late[0][0] <= now_ns:
+            self._arrive(heapq.heappop(late)[2])
+
+    def _arrive(self, item: Outgoing) -> None:
+        if item.connection not in self._newest:
+            return
+        if item.connection not in self._silent:
+            self.outbox.append(item)
+        elif isinstance(item, Close):
+            # To the peer it is gone; its client must hear of it once the silence ends.
+            self._unsaid.append(item)
+
+    def _order_frame(self, push: Push, now_ns: int) -> None:
+        for heard, late_ns in self._orders.pushed(push):
+            if late_ns:
+                self._last_late += 1
+                due_ns = now_ns + self.delay_ns + late_ns
+                heapq.heappush(self._late, (due_ns, self._last_late, heard))
+            else:
+                self._send(heard, now_ns)
 
     def _book_frame(self, push: Push, now_ns: int) -> None:
         stream = (push.connection, push.feed)

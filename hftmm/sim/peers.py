@@ -7,9 +7,12 @@ passes; what it wants to say gathers in `outbox`. `server.py` drives peers over 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from hftmm.sim.broker import Broker
 
 Matter = Literal["", "ack", "order", "fill", "account"]
 """What a message is about, for the faults of order entry and of private streams.
@@ -65,11 +68,15 @@ class HttpQuery(msgspec.Struct, gc=False, frozen=True):
     body: bytes
 
 
+LOST = 0
+"""Status of an answer that never comes."""
+
+
 class HttpAnswer(msgspec.Struct, gc=False, frozen=True):
     """A REST answer; `body` is JSON.
 
     Attributes:
-        status: 0 for no answer at all: the connection is cut after the request was carried out.
+        status: `LOST` for none at all: the request was carried out, the connection is cut.
         matter: "ack" if the request was to place, amend or cancel, whatever came of it.
         late_ns: how much longer than usual it takes.
     """
@@ -89,6 +96,11 @@ class Peer(Protocol):
     skew_ns: int
     """The venue's clock less true time: added to every stamp it writes, to its server time and to
     the time it judges signatures by, never to its schedule. 0 until a fault sets it."""
+
+    @property
+    def broker(self) -> Broker | None:
+        """Who keeps the venue's accounts and orders; None if it takes none."""
+        ...
 
     @property
     def faces(self) -> tuple[str, ...]:

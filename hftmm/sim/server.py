@@ -27,9 +27,10 @@ from hftmm.sim.binance import BinancePeer
 from hftmm.sim.bybit import BybitPeer
 from hftmm.sim.control import Control
 from hftmm.sim.faults import CUT, FaultyPeer
+from hftmm.sim.ledger import DEMO
 from hftmm.sim.market import Market, practice_specs
 from hftmm.sim.okx import OkxPeer
-from hftmm.sim.peers import HttpAnswer, HttpQuery, Outgoing, Peer, Push
+from hftmm.sim.peers import LOST, HttpAnswer, HttpQuery, Outgoing, Peer, Push
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +45,7 @@ GOODBYE_S = 1.0
 PeerFactory = Callable[[Market, int], Peer]
 PEERS: Mapping[str, PeerFactory] = {"binance": BinancePeer, "bybit": BybitPeer, "okx": OkxPeer}
 
-# Faces for orders and accounts. Clients want their addresses, and a clear answer from them.
-_ORDER_FACES: Mapping[str, Mapping[str, str]] = {
-    "binance": {"spot.api": "ws://{}/ws-api/v3", "linear.api": "ws://{}/ws-fapi/v1"},
-    "bybit": {"private": "ws://{}/v5/private", "trade": "ws://{}/v5/trade"},
-    "okx": {"private": "ws://{}/ws/v5/private", "business": "ws://{}/ws/v5/business"},
-}
-
-CREDENTIALS = {
-    "key": "practice-key",
-    "secret": "practice-secret",
-    "passphrase": "practice-passphrase",
-}
+CREDENTIALS = {"key": DEMO.key, "secret": DEMO.secret, "passphrase": DEMO.passphrase}
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Socket = web.WebSocketResponse[Literal[False]]
@@ -191,10 +181,6 @@ class PracticeVenues:
             for face in served.peer.faces:
                 port = await _listener(stack, partial(self._answer, served, face))
                 urls[face] = served.peer.url(face, f"{HOST}:{port}")
-            for face, url in _ORDER_FACES.get(venue, {}).items():
-                if face not in urls:
-                    port = await _listener(stack, partial(_takes_no_orders, venue))
-                    urls[face] = url.format(f"{HOST}:{port}")
             self.description[venue] = _nested(urls)
         control = Control(
             self.market, {name: venue.peer for name, venue in self._venues.items()}, self.switch
@@ -259,7 +245,9 @@ class PracticeVenues:
         body = await request.read()
         asked = HttpQuery(face, request.method, path, query, request.headers, body)
         answer = venue.peer.request(asked, self._now_ns())
-        await asyncio.sleep(venue.peer.delay_ns / 1e9)
+        await asyncio.sleep((venue.peer.delay_ns + answer.late_ns) / 1e9)
+        if answer.status == LOST and request.transport is not None:
+            request.transport.abort()
         return _response(answer)
 
     async def _stream(
@@ -342,11 +330,6 @@ async def _listener(stack: AsyncExitStack, handler: Handler, port: int = 0) -> i
     return bound
 
 
-async def _takes_no_orders(venue: str, request: web.BaseRequest) -> web.StreamResponse:
-    text = f"the practice {venue} takes no orders: only its public market data is served"
-    return web.Response(status=503, text=text)
-
-
 async def _control(control: Control, request: web.BaseRequest) -> web.StreamResponse:
     path, _, query = request.raw_path.partition("?")
     return _response(control.request(request.method, path, query, await request.read()))
@@ -354,7 +337,8 @@ async def _control(control: Control, request: web.BaseRequest) -> web.StreamResp
 
 def _response(answer: HttpAnswer) -> web.Response:
     return web.Response(
-        status=answer.status,
+        # To a connection that is cut nothing is said; any status will do.
+        status=answer.status or 500,
         body=answer.body,
         headers={"Content-Type": "application/json", **answer.headers},
     )
