@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hftmm.venues.binance import BinanceCodec
 from hftmm.venues.bybit import BybitCodec
 from hftmm.venues.codec import Feed, FeedKind, Request, VenueCodec
-from hftmm.venues.effects import Connect
+from hftmm.venues.effects import Connect, Disconnect
 from hftmm.venues.okx import OkxCodec
 from hftmm.venues.routes import LONGEST_DELAY_NS, QUICK_ATTEMPTS, QUICK_DELAY_NS, SPACING_NS
 from tests.virtual import LINEAR, MILLISECOND, SECOND, SPOT, STEP_NS, VENUES, World
@@ -501,3 +502,211 @@ def test_the_back_off_doubles_within_its_bounds() -> None:
     assert max(waits[:QUICK_ATTEMPTS]) <= QUICK_DELAY_NS + steps
     assert waits[-1] > LONGEST_DELAY_NS - SECOND
     assert all(after - before >= -2 * STEP_NS for before, after in pairwise(waits[1:]))
+
+
+# ---- connections -----------------------------------------------------------------------------
+
+
+def test_a_replacement_that_fails_is_tried_again_while_the_old_connection_lives() -> None:
+    world = one("okx")
+    line = world.lines["okx"]
+    line.dials.clear()
+    line.peer.switch("farewell", world.now_ns)
+    line.peer.switch("refuse", world.now_ns)
+    world.run(2 * SECOND)
+    assert world.live()
+    assert 2 <= len(line.dials) <= 7
+    line.peer.switch("none", world.now_ns)
+    world.run(5 * SECOND)
+    assert world.engine.fallen == []
+    assert world.strays == []
+    assert world.depth("okx", LINEAR).sync.gaps == 0
+    assert [note.event for note in world.engine.notes][-1] == "reconnected"
+
+
+@pytest.mark.parametrize("after_ms", range(0, 200, 15))
+@pytest.mark.parametrize("venue", VENUES)
+def test_an_old_connection_may_die_at_any_moment_of_its_replacement(
+    venue: str, after_ms: int
+) -> None:
+    world = one(venue)
+    line = world.lines[venue]
+    first = dict(line.connections)
+    line.session.replace("public" if venue == "okx" else "linear.public", "a test")
+    world.run(after_ms * MILLISECOND)
+    for connection, link in first.items():
+        if line.connections.pop(connection, None) is not None:
+            line.peer.closed(connection)
+            line.session.lost(link, "cut", world.now_ns)
+    world.until(world.live, 2 * SECOND)
+    world.quiesce()
+    assert world.differences() == []
+    assert world.strays == []
+    assert len(line.session._links) == len(line.session._routes.routes)
+
+
+def test_a_handshake_without_an_answer_is_given_up() -> None:
+    world = World(1, (LINEAR,), venues=("bybit",))
+    dialled = world._dialled
+    world._dialled = lambda *_: None  # type: ignore[method-assign]  # the network swallows it
+    line = world.lines["bybit"]
+    world.until(lambda: bool(line.dials), SECOND)
+    assert line.session.state_reason == "linear.public is not connected"
+    world._dialled = dialled  # type: ignore[method-assign]
+    world.until(world.live, 12 * SECOND)
+    assert world.now_ns - line.dials[0][0] > 10 * SECOND
+    assert "no answer to the handshake" in world.engine.notes[0].text
+    assert line.session.state_reason == ""
+    # The handshake that nobody waits for any more is over at last: the connection is not wanted.
+    line.session.connected(1, world.now_ns)
+    assert line.session.outbox == [Disconnect(1)]
+    line.session.lost(1, "closed", world.now_ns)
+    line.session.received(1, b"late", world.now_ns)
+    assert world.live()
+
+
+def test_a_depth_stream_that_went_silent_is_subscribed_anew_with_growing_patience() -> None:
+    world = one("bybit")
+    quiet = (DEPTH_MARKS["bybit"], TOP_MARKS["bybit"])
+    world.tamper = lambda _, frame: None if any(m in frame[:80] for m in quiet) else frame
+    silent_ns = world.now_ns
+    world.run(45 * SECOND)
+    renewed = [
+        (note.ns - silent_ns) // SECOND
+        for note in world.engine.notes
+        if note.event == "silent feed"
+    ]
+    assert renewed[:2] == [10, 30]
+    assert len(renewed) == 2
+    assert not world.live()
+    world.tamper = lambda _, frame: frame
+    world.until(world.live, SECOND)
+
+
+# ---- snapshots and definitions ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", [LINEAR, SPOT])
+def test_a_book_whose_known_depth_is_nearly_used_up_gets_a_deeper_snapshot_and_goes_on(
+    symbol: str,
+) -> None:
+    world = World(3, (symbol,), codecs={"binance": BinanceCodec(100)}, venues=("binance",))
+    ready(world)
+    for _ in range(8):
+        world.run(3 * SECOND)
+        world.quiesce()
+        assert world.differences() == []
+    sync = world.depth("binance", symbol).sync
+    assert sync.snapshots > 1
+    assert (sync.gaps, sync.resyncs) == (0, 0)
+    assert world.engine.fallen == []
+    assert world.strays == []
+
+
+@pytest.mark.parametrize("symbol", [LINEAR, SPOT])
+def test_a_touch_beyond_the_known_depth_is_not_believed(symbol: str) -> None:
+    world = World(3, (symbol,), codecs={"binance": BinanceCodec(10)}, venues=("binance",))
+    ready(world)
+    for _ in range(5):
+        world.run(3 * SECOND)
+        world.until(world.live, 2 * SECOND)
+    assert f"{symbol}: the touch left the known depth" in world.lost_notes("binance")
+    assert world.strays == []
+
+
+def test_a_message_that_no_snapshot_can_catch_up_with_is_let_go() -> None:
+    world = World(3, (SPOT,), venues=("binance",))
+    line = world.lines["binance"]
+
+    def damage(message: Any) -> None:
+        message["data"]["U"] += 10**9
+        message["data"]["u"] += 10**9
+
+    world.tamper = once(is_depth, damage)
+    world.until(world.live, 4 * SECOND)
+    world.quiesce()
+    assert world.differences() == []
+    assert 3 < sum("/depth" in path for _, path in line.requests) < 8
+
+
+def test_a_market_the_venue_does_not_have_is_told_and_asked_for_again_later() -> None:
+    world = World(1, (LINEAR, SPOT), venues=("bybit",))
+    world.tamper_rest = lambda _, request, body: (
+        body.replace(b'"BTCUSDT"', b'"BTCEUR"').replace(b'"quoteCoin":"USDT"', b'"quoteCoin":"EUR"')
+        if "category=spot" in request.path
+        else body
+    )
+    world.run(2 * SECOND)
+    told = [note.event for note in world.engine.notes]
+    assert told == [f"no {SPOT}"]
+    assert list(world.lines["bybit"].session.depths) == [f"bybit {LINEAR}"]
+    world.tamper_rest = lambda *given: given[2]
+    world.until(world.live, 61 * SECOND)
+
+
+def test_a_grid_too_fine_for_a_book_is_told_and_not_traded() -> None:
+    world = World(1, (LINEAR,), venues=("bybit",))
+    fine = b'"tickSize":"0.0000000000001"'
+    world.tamper_rest = lambda _, request, body: body.replace(b'"tickSize":"0.1"', fine)
+    world.run(SECOND)
+    assert {note.event for note in world.engine.notes} == {f"no {LINEAR}"}
+    assert world.lines["bybit"].session.depths == {}
+    assert world.lines["bybit"].session.state_reason == "waiting for the instruments"
+
+
+def test_every_page_of_the_definitions_is_asked_for() -> None:
+    world = World(1, (LINEAR,), venues=("bybit",))
+    pages: list[str] = []
+    last: list[bytes] = []
+
+    def page(_: str, request: Request, body: bytes) -> bytes:
+        if request.purpose != "instruments":
+            return body
+        pages.append(request.path)
+        if last:
+            return last[0]
+        last.append(body)
+        answer = msgspec.json.decode(body)
+        for row in answer["result"]["list"]:
+            row["symbol"] = row["baseCoin"] = "OTHER"
+        answer["result"]["nextPageCursor"] = "second%3Dpage"
+        return msgspec.json.encode(answer)
+
+    world.tamper_rest = page
+    world.until(world.live, SECOND)
+    assert [path.endswith("&cursor=second%3Dpage") for path in pages] == [False, True]
+    assert world.engine.notes == []
+
+
+def test_definitions_that_come_late_join_the_connection_that_is_open() -> None:
+    world = World(1, (LINEAR, SPOT), venues=("okx",))
+    world.tamper_rest = lambda _, request, body: b"" if "SPOT" in request.path else body
+    world.until(
+        lambda: world.depth("okx", LINEAR).book.valid if world.depths("okx") else False, SECOND
+    )
+    world.tamper_rest = lambda *given: given[2]
+    world.until(world.live, 2 * SECOND)
+    assert len(world.lines["okx"].dials) == 1
+    world.quiesce()
+    assert world.differences() == []
+
+
+def test_an_answer_about_a_book_that_is_not_wanted_is_passed_over() -> None:
+    world = one("binance")
+    session = world.lines["binance"].session
+    request = Request("linear.rest", "/fapi/v1/depth", "book", 1, "binance XRP/USDT:USDT")
+    session.responded(request, 200, b"{}", world.now_ns)
+    session.responded(request, 500, b"{}", world.now_ns)
+    world.run(SECOND)
+    assert world.live()
+
+
+def test_a_venue_that_refuses_without_saying_for_how_long_is_left_alone_for_a_while() -> None:
+    world = one("binance")
+    line = world.lines["binance"]
+    line.session.responded(line.session.codec.clock(), 429, b"{}", world.now_ns)
+    line.requests.clear()
+    world.lines["binance"].peer.switch("disconnect", world.now_ns)
+    world.run(9 * SECOND)
+    assert line.requests == []
+    world.until(world.live, 3 * SECOND)

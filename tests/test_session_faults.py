@@ -18,6 +18,26 @@ from tests.virtual import LINEAR, MILLISECOND, SECOND, SPOT, VENUES, World
 
 BACK_NS = 2 * SECOND
 
+PUBLIC = (
+    "gap",
+    "duplicate",
+    "reorder",
+    "drop",
+    "silence",
+    "disconnect",
+    "refuse",
+    "crossed",
+    "restart",
+    "farewell",
+    "skew",
+    "throttle",
+    "ban",
+    "stale_snapshot",
+    "lag",
+    "garbage",
+)
+"""The faults that concern public data."""
+
 # Lasting faults that only show once something else goes wrong.
 TRIGGERS = {
     "refuse": "disconnect",
@@ -46,6 +66,10 @@ def ready(world: World) -> None:
     world.forget()
 
 
+def test_every_fault_of_public_data_is_one_that_can_be_switched_on() -> None:
+    assert set(PUBLIC) <= FAULTS.keys()
+
+
 def rate(times: list[int]) -> int:
     """The most of these times that lie within one second."""
     return max((bisect_left(times, at + SECOND) - i for i, at in enumerate(times)), default=0)
@@ -71,7 +95,7 @@ def test_without_faults_every_book_is_the_matching_engines_own(seed: int) -> Non
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "none"])
+@pytest.mark.parametrize("fault", PUBLIC)
 def test_a_fault_costs_its_venue_a_moment_and_the_others_nothing(fault: str, venue: str) -> None:
     # A silent venue is believed until its connection is found dead.
     slow = {"silence": 1600, "lag": 700}.get(fault, 300)

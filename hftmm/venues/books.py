@@ -135,7 +135,11 @@ class Books:
 
     def moved(self, depth: DepthFeed, flags: int, now_ns: int) -> None:
         """Flags of a frame that moved the touch, or lost the book."""
-        self._outlet.sink.book_moved(depth.book, now_ns)
+        book = depth.book
+        if (book.bid < depth.floor or book.ask > depth.ceiling) and not flags & LOST:
+            # What stood between the snapshot's last level and this one is not known.
+            flags |= depth.lose("the touch left the known depth")
+        self._outlet.sink.book_moved(book, now_ns)
         if flags & LOST:
             text = f"{depth.feed.listing.symbol}: {depth.book.reason}"
             self._outlet.note("warning", "book lost", text, now_ns)

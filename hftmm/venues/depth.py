@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,8 @@ class DepthFeed:
     Attributes:
         fast, slow: frames taken by the fused kernel, and by the venue's decoder and rule.
         heard_ns: when its last frame came.
+        floor, ceiling: prices beyond which nothing is known of the bids and the asks; infinite if
+            the whole book is.
     """
 
     __slots__ = (
@@ -37,8 +40,10 @@ class DepthFeed:
         "_scanner",
         "_scratch",
         "book",
+        "ceiling",
         "fast",
         "feed",
+        "floor",
         "heard_ns",
         "slow",
         "sync",
@@ -50,6 +55,7 @@ class DepthFeed:
         self.sync = BookSync(self.book, codec.sequence, codec.book_by_rest)
         self.fast = self.slow = 0
         self.heard_ns = 0
+        self.floor, self.ceiling = -inf, inf
         self._codec = codec
         self._scratch = scratch
         self._scanner = DepthScanner(feed.listing, codec.layout(feed.listing), scratch)
@@ -125,6 +131,9 @@ class DepthFeed:
         """Takes a REST snapshot; see `BookSync.join`."""
         was_live = self.sync.live
         verdict, flags = self.sync.join(snapshot)
+        book, scale = self.book, float(10**self.feed.listing.decimals)
+        self.floor = -inf if book.bid_floor is None else book.bid_floor / scale
+        self.ceiling = inf if book.ask_ceiling is None else book.ask_ceiling / scale
         return verdict, flags | LOST if was_live and not self.sync.live else flags
 
     def lose(self, reason: str, stream_ended: bool = False) -> int:
@@ -184,6 +193,7 @@ class DepthFeed:
         finer.sync = self.sync
         finer.fast, finer.slow = self.fast, self.slow
         finer.heard_ns = self.heard_ns
+        finer.floor, finer.ceiling = self.floor, self.ceiling
         finer._audit = self._audit
         return finer
 
