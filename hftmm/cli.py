@@ -273,7 +273,8 @@ def _usage(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         options = [argument.name for argument in error.argument_collection if argument.show]
         known = ", ".join(name for name in options if name.startswith("--"))
-        return f"unknown option {error.token.keyword or error.token.value}, allowed: {known}"
+        given = (error.token.keyword or error.token.value).partition("=")[0]
+        return f"unknown option {given}, allowed: {known}"
     if isinstance(error, UnusedCliTokensError):
         words = " ".join(error.unused_tokens or ())
         if names:

@@ -7,6 +7,7 @@ import gc
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hftmm.assembly import practice
 from hftmm.assembly.choice import Choice
@@ -14,7 +15,25 @@ from hftmm.assembly.ending import Ending, unless
 from hftmm.assembly.output import StatusLines, complain, log_to
 from hftmm.assembly.station import assemble
 from hftmm.config import Config
-from hftmm.transport.driver import Driver
+from hftmm.desk.commands import Answer, Command, View
+from hftmm.desk.snapshot import DeskSnapshot
+
+if TYPE_CHECKING:
+    from hftmm.transport.driver import Driver
+
+
+class _Front:
+    """What viewers meet at the socket, which is taken before there is an engine behind it."""
+
+    driver: Driver | None = None
+
+    def picture(self, view: View) -> DeskSnapshot | None:
+        return None if self.driver is None else self.driver.picture(view)
+
+    def asked(self, viewer: int, command: Command) -> Answer:
+        if self.driver is None:
+            return Answer(False, "the engine is starting")
+        return self.driver.asked(viewer, command)
 
 
 async def run_engine(
@@ -37,15 +56,18 @@ async def run_engine(
     log_to(sys.stderr, settings.engine.log_level)
     async with AsyncExitStack() as stack:
         stop = await ending.arrange(stack)
+        front = _Front()
+        if socket is not None:
+            # First of all: if another engine is there, nothing has been started yet.
+            await _serve(front, socket, stack)
         driver = await unless(stop, assemble(settings, choice, venues_file, stack))
         if driver is None:
             return True
+        front.driver = driver
         driver.stopping = stop
         loop = asyncio.get_running_loop()
         lines = StatusLines(sys.stdout.fileno(), lambda: loop.call_soon_threadsafe(stop.set))
         stack.callback(lines.close)
-        if socket is not None:
-            await _serve(driver, socket, stack)
         if ending.child:
             lines.say(b"ready")
         else:
@@ -94,14 +116,20 @@ async def check_venues(settings: Config, choice: Choice) -> bool:
     return fine
 
 
-async def _serve(driver: Driver, socket: Path, stack: AsyncExitStack) -> None:
+async def _serve(front: _Front, socket: Path, stack: AsyncExitStack) -> None:
+    """Takes the socket until the stack closes.
+
+    Raises:
+        Unavailable: another engine has it, or it cannot be made.
+    """
     from hftmm.transport.link import LinkServer
 
-    server = LinkServer(socket, driver.picture, driver.asked)
+    server = LinkServer(socket, front.picture, front.asked)
     await server.start()
 
     async def close() -> None:
-        await server.close(driver.failure or "engine stopped")
+        failure = "" if front.driver is None else front.driver.failure
+        await server.close(failure or "engine stopped")
 
     stack.push_async_callback(close)
 

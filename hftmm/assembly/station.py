@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hftmm import paths
 from hftmm.assembly import practice
@@ -13,7 +14,9 @@ from hftmm.assembly.output import complain
 from hftmm.assembly.practice import Practice
 from hftmm.config import Config
 from hftmm.transport.children import Child
-from hftmm.transport.driver import Driver
+
+if TYPE_CHECKING:
+    from hftmm.transport.driver import Driver
 
 
 async def assemble(
@@ -43,6 +46,7 @@ async def assemble(
     # The engine's kernels take half a second to load: time in which the practice venues start.
     from hftmm.engine.engine import Engine
     from hftmm.storage.captures import CaptureWriter
+    from hftmm.transport.driver import Driver
     from hftmm.venues import registry
 
     codecs = registry.codecs(settings)
