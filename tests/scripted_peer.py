@@ -11,7 +11,7 @@ from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Matter, Outgoing, Push
 
 
 class ScriptedPeer:
-    """Echoes frames; paths beginning with /refused are refused.
+    """Echoes frames; paths beginning with /refused are refused, /order answers as an order does.
 
     Attributes:
         calls: names of the rarer verbs, in the order they came.
@@ -66,7 +66,8 @@ class ScriptedPeer:
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
         self.asked.append(query)
         body = msgspec.json.encode({"number": len(self.asked)})
-        return HttpAnswer(200, body, {"X-Weight": "1"})
+        matter: Matter = "ack" if query.path == "/order" else ""
+        return HttpAnswer(200, body, {"X-Weight": "1"}, matter)
 
     def advance(self, now_ns: int) -> None:
         if self.broken:

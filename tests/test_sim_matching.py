@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hftmm.core.instrument import Kind, Side
-from hftmm.sim.matching import EXPIRED, WOULD_TAKE, Level, Listener, MatchingEngine, Placed, Spec
+from hftmm.sim.matching import (
+    EXPIRED,
+    SELF_TRADE,
+    WOULD_TAKE,
+    Fill,
+    Level,
+    Listener,
+    MatchingEngine,
+    Placed,
+    SelfTrade,
+    Spec,
+)
 
 
 def spec(tick: str = "0.1", lot: str = "0.001", contract: str = "1") -> Spec:
@@ -108,6 +119,82 @@ def test_a_cancel_removes_what_is_left_and_only_once() -> None:
 def test_an_order_without_price_or_size_is_an_error_of_the_caller(ticks: int, lots: int) -> None:
     with pytest.raises(ValueError, match="lots at"):
         book().place("buy", ticks, lots, 0)
+
+
+def test_a_cut_order_keeps_its_place_and_its_level_is_told() -> None:
+    engine = book(("buy", 100, 5), ("buy", 100, 3))
+    listener = engine.listen()
+    assert engine.reduce(1, 2, 9) == 3
+    assert (engine.queue_ahead(1), engine.queue_ahead(2), engine.queue_ahead(99)) == (0, 2, 0)
+    changes = listener.take()
+    assert changes is not None
+    assert changes.levels == [("buy", Level(100, 5, 2))]
+    assert traded(engine.place("sell", 100, 3, 9)) == [(1, 100, 2), (2, 100, 1)]
+
+
+@pytest.mark.parametrize(("order", "lots"), [(1, 5), (1, 0), (2, 1)])
+def test_an_order_can_only_be_cut_to_less_than_it_has(order: int, lots: int) -> None:
+    with pytest.raises(ValueError, match="cannot be cut"):
+        book(("buy", 100, 5)).reduce(order, lots, 9)
+
+
+def test_offers_are_what_an_order_would_match_without_its_owners_own() -> None:
+    engine = book(("sell", 102, 5), ("sell", 101, 4), ("sell", 104, 9))
+    engine.place("sell", 101, 7, 0, owner="me")
+    assert [*engine.offers("buy", 102)] == [(101, 4), (101, 7), (102, 5)]
+    assert [*engine.offers("buy", 102, "me")] == [(101, 4), (101, 7), (102, 5)]
+    assert [*engine.offers("buy", 102, "me", "expire_maker")] == [(101, 4), (102, 5)]
+    assert [*engine.offers("buy", 102, "me", "expire_taker")] == [(101, 4)]
+    assert [*engine.offers("sell", 1)] == []
+    assert engine.crosses("buy", 101)
+    assert not engine.crosses("buy", 100)
+    assert not engine.crosses("sell", 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fills", "removed", "reason"),
+    [
+        ("none", [(1, 101, 4), (2, 101, 7), (3, 101, 1)], (), ""),
+        ("expire_maker", [(1, 101, 4), (3, 101, 8)], (2,), ""),
+        ("expire_taker", [(1, 101, 4)], (), SELF_TRADE),
+        ("expire_both", [(1, 101, 4)], (2,), SELF_TRADE),
+    ],
+)
+def test_an_order_that_meets_its_own_does_as_it_was_told(
+    mode: SelfTrade, fills: list[tuple[int, int, int]], removed: tuple[int, ...], reason: str
+) -> None:
+    engine = book(("sell", 101, 4))
+    engine.place("sell", 101, 7, 0, owner="me")
+    engine.place("sell", 101, 9, 0, owner="you")
+    placed = engine.place("buy", 101, 12, 9, owner="me", self_trade=mode)
+    assert (traded(placed), placed.removed, placed.reason) == (fills, removed, reason)
+    assert placed.resting == 0
+    assert engine.orders_of("me") == ([2] if mode == "expire_taker" else [])
+    engine._check()
+
+
+def test_the_flow_has_no_owner_to_trade_with() -> None:
+    engine = book(("sell", 101, 4))
+    assert engine.place("buy", 101, 4, 9, self_trade="expire_both").fills
+
+
+def test_a_watcher_sees_owned_makers_filled_and_may_empty_the_level_being_matched() -> None:
+    engine = book(("sell", 101, 1))
+    owned = [engine.place("sell", 101, 2, 0, owner="me").order_id for _ in range(3)]
+    seen: list[int] = []
+
+    def watch(fill: Fill) -> None:
+        seen.append(fill.maker_order)
+        for order_id in owned:
+            engine.cancel(order_id, 9)
+        engine._check()
+
+    engine.watch(watch)
+    placed = engine.place("buy", 103, 9, 9)
+    assert seen == owned[:1]
+    assert (traded(placed), placed.resting) == ([(1, 101, 1), (owned[0], 101, 2)], 6)
+    assert engine.best("sell") is None
+    engine._check()
 
 
 def test_levels_come_best_first_and_no_more_than_asked() -> None:

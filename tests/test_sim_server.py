@@ -101,6 +101,16 @@ async def test_a_request_reaches_the_peer_as_it_was_sent() -> None:
         assert asked.headers["x-key"] == "k"
 
 
+async def test_a_lost_answer_ends_the_connection_after_the_request_was_carried_out() -> None:
+    async with served() as at:
+        assert at.venues.switch("binance", "lost_ack").accepted
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await at.client.post(at.url("rest") + "/order")
+        assert [asked.path for asked in at.peer.asked] == ["/order"]
+        async with at.client.post(at.url("rest") + "/order") as answer:
+            assert await answer.json() == {"number": 2}
+
+
 async def test_frames_pushed_as_time_moves_reach_every_client_in_order() -> None:
     async with served() as at:
         first, second = await at.connect(), await at.connect()
