@@ -461,6 +461,42 @@ def test_no_answer_makes_a_session_raise(venue: str, body: bytes, status: int) -
     world.run(20 * MILLISECOND)
 
 
+_ANSWERS: dict[str, list[tuple[Request, bytes]]] = {}
+
+
+def answers(venue: str) -> list[tuple[Request, bytes]]:
+    """Answers of a practice venue to what a session asks it."""
+    if venue not in _ANSWERS:
+        known = _ANSWERS[venue] = []
+        world = World(1, (LINEAR, SPOT), venues=(venue,))
+
+        def keep(_: str, request: Request, body: bytes) -> bytes:
+            known.append((request, body))
+            return body
+
+        world.tamper_rest = keep
+        world.run(500 * MILLISECOND)
+    return _ANSWERS[venue]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32))
+def test_no_damaged_answer_makes_a_session_raise(venue: str, seed: int) -> None:
+    chance = Random(seed)
+    world = World(1, (LINEAR, SPOT), venues=(venue,))
+    session = world.lines[venue].session
+    world.run(chance.choice((0, 50, 100, 300)) * MILLISECOND)
+    for _ in range(20):
+        request, body = chance.choice(answers(venue))
+        for _ in range(chance.randrange(1, 3)):
+            body = mutated(body, chance) or b"x"
+        session.responded(request, 200, body, world.now_ns)
+        session.clock_answered(body, world.now_ns - 5, world.now_ns)
+        if chance.random() < 0.1:
+            world.run(20 * MILLISECOND)
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_damaged_answers_are_asked_for_again(venue: str) -> None:
     world = World(1, (LINEAR, SPOT), venues=(venue,))

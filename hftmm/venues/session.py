@@ -13,16 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from hftmm.core.errors import MalformedFrame, OffGrid
-from hftmm.core.events import (
-    Acknowledged,
-    Farewell,
-    MarketEvent,
-    MarkPrice,
-    Pong,
-    Refusal,
-    TopOfBook,
-    Trade,
-)
+from hftmm.core.events import Acknowledged, Farewell, Pong, Refusal
 from hftmm.core.instrument import Listing
 from hftmm.venues.books import Books
 from hftmm.venues.catalogue import Catalogue
@@ -50,6 +41,7 @@ from hftmm.venues.effects import (
     Send,
 )
 from hftmm.venues.link import Link, Target
+from hftmm.venues.market_feed import MarketFeed
 from hftmm.venues.routes import Role, Routes
 
 __all__ = [
@@ -103,7 +95,6 @@ class VenueSession:
         self.policy = policy or Policy()
         self.frames = 0
         self.malformed: Counter[str] = Counter()
-        self._sink = sink
         self._jitter = jitter
         self._urls = dict(codec.endpoints(hosts))
         outlet = self._outlet = Outlet(codec.venue, sink)
@@ -254,7 +245,8 @@ class VenueSession:
         if feed.kind is FeedKind.DEPTH:
             depth = self.depths[feed.listing.key]
             return depth if role is Role.ALONE else Overlap(depth, role is Role.LEADING)
-        return _Other(self, feed, role is Role.FOLLOWING and feed.kind is FeedKind.TRADES)
+        muted = role is Role.FOLLOWING and feed.kind is FeedKind.TRADES
+        return MarketFeed(feed, self.codec, self.depths, self._outlet.sink, muted)
 
     def cut_off(self, feed: Feed, reason: str, now_ns: int) -> None:
         """Nobody delivers this feed any more."""
@@ -266,21 +258,6 @@ class VenueSession:
         if feed.kind is FeedKind.DEPTH:
             # A snapshot that came while this connection was not yet the one in use was not taken.
             self._books.get_back(self.depths[feed.listing.key], now_ns)
-
-    def deliver(self, events: list[MarketEvent], now_ns: int) -> None:
-        """Passes decoded events on."""
-        for event in events:
-            match event:
-                case TopOfBook():
-                    depth = self.depths.get(event.listing.key)
-                    if depth is not None and depth.book.quote(event):
-                        self._sink.book_moved(depth.book, now_ns)
-                case Trade():
-                    self._sink.traded(event)
-                case MarkPrice():
-                    self._sink.marked(event)
-                case _:
-                    pass
 
     # ---- frames -----------------------------------------------------------------------------
 
@@ -401,22 +378,3 @@ class VenueSession:
                 if not -EARLY_NS <= lag_ns <= ODD_LAG_NS:
                     self._clock.doubt()
                     return
-
-
-class _Other:
-    """A feed of anything but depth. Muted, its frames only show that it delivers: the connection
-    being replaced has delivered the same trades.
-    """
-
-    __slots__ = ("_feed", "_muted", "_session")
-
-    def __init__(self, session: VenueSession, feed: Feed, muted: bool) -> None:
-        self._session = session
-        self._feed = feed
-        self._muted = muted
-
-    def received(self, frame: bytes, now_ns: int) -> int:
-        if not self._muted:
-            events = self._session.codec.decode_market(self._feed, frame, now_ns)
-            self._session.deliver(events, now_ns)
-        return 0
