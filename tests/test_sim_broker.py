@@ -382,6 +382,24 @@ def test_an_order_to_be_canceled_can_be_filled_a_moment_before() -> None:
 # Amend
 
 
+def test_an_order_to_be_amended_can_be_filled_a_moment_before() -> None:
+    desk = Desk()
+    order = desk.place("buy", 999, 500)
+    desk.broker.fill_before_cancel = 1
+    refused = desk.broker.amend(desk.account, order, desk.now_ns, ticks=998)
+    assert isinstance(refused, Refused)
+    assert (refused.rule, order.state) == ("already_done", "filled")
+
+
+def test_a_reduce_only_order_is_not_amended_beyond_the_position() -> None:
+    desk = Desk()
+    desk.place("buy", 1001, 800)
+    order = desk.place("sell", 1100, 500, reduce_only=True)
+    amended(desk, order, lots=5000)
+    assert order.lots == 800
+    assert amend_refused(desk, order, lots=5000) == "nothing_to_amend"
+
+
 def test_a_smaller_size_keeps_the_place_in_the_queue() -> None:
     desk = Desk()
     order = desk.place("buy", 999, 2000)

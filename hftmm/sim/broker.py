@@ -72,7 +72,8 @@ class Broker:
         accounts: by key.
         credentials: by API key; more may be added.
         clearing: the money side.
-        fill_before_cancel: so many of the next orders to be canceled are filled just before.
+        fill_before_cancel: so many of the next orders to be canceled or amended are filled just
+            before.
     """
 
     def __init__(
@@ -223,15 +224,16 @@ class Broker:
             keep_priority: refuse whatever would lose the place.
         """
         self._catch_up(now_ns)
+        self._maybe_fill(order, now_ns)
         if not order.open:
             return Refused("already_done", f"order {order.id} is {order.state}", order)
         listed = self._listed[order.spec.symbol]
         ticks = order.ticks if ticks is None else ticks
         lots = order.lots if lots is None else lots
-        if ticks is None or (ticks == order.ticks and lots == order.lots):
-            return Refused("nothing_to_amend", "neither price nor size would change", order)
         if order.reduce_only:
             lots = min(lots, order.filled_lots + reducible(account, order.spec))
+        if ticks is None or (ticks == order.ticks and lots == order.lots):
+            return Refused("nothing_to_amend", "neither price nor size would change", order)
         moved = ticks != order.ticks or lots > order.lots
         if keep_priority and moved:
             return Refused("amend_down_only", "only the size may change, and only down", order)

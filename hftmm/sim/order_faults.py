@@ -37,7 +37,7 @@ ORDER_FAULTS: Mapping[str, str] = MappingProxyType(
         "late_fill": "fills come later than all other news, even than that of a cancel, "
         "until none (amount: milliseconds, 300)",
         "duplicate_fill": "the next private frames with a fill come twice (amount: how many, 1)",
-        "fill_on_cancel": "the next orders to be canceled are filled a moment before "
+        "fill_on_cancel": "the next orders to be canceled or amended are filled a moment before "
         "(amount: how many, 1)",
         "order_throttle": "order requests, cancels too, are refused as too many, until none "
         "(amount: seconds to wait, 1)",

@@ -175,6 +175,12 @@ class PracticeVenues:
     def _now_ns(self) -> int:
         return self._epoch_ns + time.monotonic_ns()
 
+    def _moment_ns(self) -> int:
+        """Now, with the market there: an order must not meet what happened before it came."""
+        now_ns = self._now_ns()
+        self.market.advance(now_ns)
+        return now_ns
+
     async def _listen(self, stack: AsyncExitStack) -> None:
         for venue, served in self._venues.items():
             urls: dict[str, str] = {}
@@ -244,7 +250,7 @@ class PracticeVenues:
         path, _, query = request.raw_path.partition("?")
         body = await request.read()
         asked = HttpQuery(face, request.method, path, query, request.headers, body)
-        answer = venue.peer.request(asked, self._now_ns())
+        answer = venue.peer.request(asked, self._moment_ns())
         await asyncio.sleep((venue.peer.delay_ns + answer.late_ns) / 1e9)
         if answer.status == LOST and request.transport is not None:
             request.transport.abort()
@@ -278,7 +284,7 @@ class PracticeVenues:
             await connection.ready(socket, request.transport)
             async for message in socket:
                 if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                    peer.received(number, message.data, self._now_ns())
+                    peer.received(number, message.data, self._moment_ns())
                 elif message.type is WSMsgType.PING and not peer.silent(number):
                     await socket.pong(message.data)
         finally:
