@@ -205,9 +205,15 @@ class Channels:
                 frames += [(one.connection, frame) for frame in self.greeting(one, stamp)]
         return frames
 
-    def tell(self, events: Iterable[BrokerEvent], stamp: str, skew_ns: int) -> list[Frame]:
+    def tell(self, events: Sequence[BrokerEvent], stamp: str, skew_ns: int) -> list[Frame]:
         """What follows from events: orders one by one, then balances and positions as they
         stand after them."""
+        # A post-only order that would take is never live: all that is heard of it is its end.
+        stillborn = {
+            event.order.id
+            for event in events
+            if isinstance(event, OrderChanged) and event.order.reason == "post_only"
+        }
         frames: list[Frame] = []
         assets: dict[str, None] = {}
         moved: dict[str, None] = {}
@@ -216,6 +222,8 @@ class Channels:
         cause = "filled"
         for event in events:
             match event:
+                case OrderChanged(change="new") if event.order.id in stillborn:
+                    pass
                 case OrderChanged():
                     frames += self._order(event, skew_ns)
                     if event.order.reason == "liquidation":

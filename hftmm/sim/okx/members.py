@@ -163,6 +163,8 @@ class Members:
 
     def _operate(self, client: Connection, asked: Operation, now_ns: int) -> None:
         """An order operation: acts first, then says so in the order that `acks` asks for."""
+        # What the market did before this came is told before it is answered.
+        self._voice.say(self._voice.happened(now_ns), now_ns)
         action, batch = OPERATIONS[asked.op]
         came_ns = now_ns + self._voice.skew_ns
         stamp = milliseconds(came_ns)
