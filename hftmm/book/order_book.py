@@ -78,6 +78,8 @@ class OrderBook:
     """
 
     __slots__ = (
+        "_ask_touch",
+        "_bid_touch",
         "_brought",
         "_scale",
         "_top_ns",
@@ -175,8 +177,12 @@ class OrderBook:
                 return flags & CROSSED
             self.top = None
             return self._show_levels() | (flags & CROSSED)
-        if flags & MOVED:
-            self._show_levels()
+        if flags & BID_MOVED:
+            tick, self.bid_size = self._bid_touch.tolist()
+            self.bid = tick / self._scale
+        if flags & ASK_MOVED:
+            tick, self.ask_size = self._ask_touch.tolist()
+            self.ask = tick / self._scale
         return flags
 
     def quote(self, top: TopOfBook) -> int:
@@ -323,6 +329,8 @@ class OrderBook:
             floats = np.zeros((2, FAR_SIZES + room), dtype=np.float64)
             floats[:, :FAR_SIZES] = self.floats[:, :FAR_SIZES]
             self.ints, self.floats = ints, floats
+            self._bid_touch: Sizes = floats[BIDS, :WINDOW]
+            self._ask_touch: Sizes = floats[ASKS, :WINDOW]
 
     def _rebuild(self, more: int) -> None:
         """Centres both windows on their touch and makes room for `more` levels."""
@@ -333,8 +341,8 @@ class OrderBook:
         self._load(ASKS, -ask_ticks, ask_sizes)
 
     def _show_levels(self) -> int:
-        bid, bid_size = self.floats[0, :WINDOW].tolist()
-        ask, ask_size = self.floats[1, :WINDOW].tolist()
+        bid, bid_size = self._bid_touch.tolist()
+        ask, ask_size = self._ask_touch.tolist()
         return self._show(bid / self._scale, bid_size, ask / self._scale, ask_size)
 
     def _show(self, bid: float, bid_size: float, ask: float, ask_size: float) -> int:
