@@ -525,6 +525,22 @@ def test_linear_moves_a_price_into_the_band_unless_told_to_refuse_it(client: Cli
     assert client.create("linear", **sell)["retCode"] == 110003
 
 
+@both
+def test_the_price_limit_is_where_orders_begin_to_be_refused(client: Client, category: str) -> None:
+    body = {"category": category, "modifyEnable": False}
+    client.ok(client.post("/v5/account/set-limit-px-action", **body))
+    limit = client.ok(client.get("/v5/market/price-limit", category=category, symbol="BTCUSDT"))
+    spec = client.engine(category).spec
+    beyond = f"{Decimal(limit['buyLmt']) + spec.tick}"
+    tight = {"timeInForce": "IOC", "qty": "0.001"}
+    assert client.create(category, price=beyond, **tight)["retCode"] in {110003, 170193}
+    assert client.create(category, price=limit["buyLmt"], **tight)["retCode"] == 0
+    beyond = f"{Decimal(limit['sellLmt']) - spec.tick}"
+    sell = tight | {"side": "Sell"}
+    assert client.create(category, price=beyond, **sell)["retCode"] in {110003, 170194}
+    assert client.create(category, price=limit["sellLmt"], **sell)["retCode"] == 0
+
+
 # Post-only, IOC, FOK, market
 
 
@@ -1341,14 +1357,16 @@ def test_the_window_is_three_to_three_hundred_seconds_of_a_product_traded(client
 # Restart, and everything at once
 
 
-def test_orders_outlive_a_restart(client: Client) -> None:
+def test_orders_outlive_a_restart_and_logins_do_not(client: Client) -> None:
     client.private(1, "order")
-    client.private(2, "order")
+    client.trade(2)
     order_id = client.rest("linear")
     client.peer.restart(client.now_ns)
     client.drain()
-    assert client.cut == [2]
+    assert client.cut == [1, 2]
     assert client.order("linear", order_id)["orderStatus"] == "New"
+    client.private(3, "order")
+    assert client.auth(3)["success"] is True
 
 
 @settings(max_examples=25, deadline=None)

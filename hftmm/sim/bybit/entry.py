@@ -270,7 +270,7 @@ class OrderEntry:
             else "",
             is_leverage=_text(body, "isLeverage") or "0" if category == "spot" else "",
             quantity=spent,
-            cap=spec.price(self._edge(spec, side)) if market and instrument.linear else "",
+            cap=spec.price(self.edge(spec, side)) if market and instrument.linear else "",
             last_price=instrument.last_price,
         )
         return Ticket(
@@ -291,10 +291,11 @@ class OrderEntry:
         """The price, or the nearest the venue allows where the account lets it adjust prices."""
         if not self._settings[account.key].adjusts[spec.kind.value]:
             return ticks
-        edge = self._edge(spec, side)
+        edge = self.edge(spec, side)
         return min(ticks, edge) if side == "buy" else max(ticks, edge)
 
-    def _edge(self, spec: Spec, side: Side) -> int:
+    def edge(self, spec: Spec, side: Side) -> int:
+        """The highest price of a buy, the lowest of a sell, in ticks."""
         return limit_of_band(spec, side, self._broker.mark(spec), BAND)
 
     def _instrument(self, body: Body) -> Instrument:

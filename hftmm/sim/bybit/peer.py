@@ -77,8 +77,8 @@ _URLS = {
 class BybitPeer:
     """Bybit with a unified account: spot and linear.
 
-    A restart leaves connections open but every second one, in the order they came: on those that
-    stay, every book goes on with a snapshot of update id 1, which is all the warning there is.
+    A restart leaves public connections open but every second one, in the order they came: on those
+    that stay, every book goes on with a snapshot of update id 1, which is all the warning there is.
     Orders outlive it.
 
     Attributes:
@@ -134,7 +134,7 @@ class BybitPeer:
             keyring, accounts, self.broker, self._views, self.settings, self._say
         )
         self._trade = TradeSocket(keyring, accounts, self._entry, budget, seed)
-        markets = MarketEndpoints(instruments, deepest)
+        markets = MarketEndpoints(instruments, deepest, self._entry.edge)
         self._gateway = Gateway(
             keyring, accounts, markets, self._queries, self.accounts, self._entry, budget
         )
@@ -215,13 +215,17 @@ class BybitPeer:
                     self._cut(connection.number)
 
     def restart(self, now_ns: int) -> None:
-        """Every second connection is cut; on the others every book begins anew with id 1.
+        """Every second public connection is cut; on the others every book begins anew with id 1.
 
-        Of the orders that closed before, only the history knows from now on.
+        Log-ins are gone, and with them every private and trade connection. Of the orders that
+        closed before, only the history knows from now on.
         """
         self._queries.forgotten_ns = now_ns
-        for number in list(self._connections)[1::2]:
-            self._cut(number)
+        self._now_ns = now_ns
+        public = [one for one in self._connections.values() if one.face in {"spot", "linear"}]
+        lost = [one for one in self._connections.values() if one not in public]
+        for connection in public[1::2] + lost:
+            self._cut(connection.number)
         stamp_ms = self._stamp_ms(now_ns)
         restarting: list[TopTopic | BookTopic] = [*self._tops, *self._books]
         for topic in restarting:

@@ -126,30 +126,36 @@ class PrivateSocket:
                 case BalanceChanged():
                     money = True
         views = self._views
-        fast = [
-            views.fast(event.execution)
-            for event in events
-            if isinstance(event, OrderChanged) and event.execution is not None
-        ]
+
+        def fast() -> list[Row]:
+            changes = (event for event in events if isinstance(event, OrderChanged))
+            return [views.fast(one.execution) for one in changes if one.execution is not None]
+
+        def filled() -> list[Row]:
+            return [{"category": one.spec.kind.value} | one.row for one in fresh]
+
+        def states() -> list[Row]:
+            return [_categorised(one, views.order(account, one)) for one in orders.values()]
+
+        def vain() -> list[Row]:
+            end = {"cancelType": "CancelByUser", "rejectReason": "EC_OrigClOrdIDDoesNotExist"}
+            return [_categorised(one, views.order(account, one)) | end for one in raced]
+
+        def positions() -> list[Row]:
+            shown = (views.position(account, spec, stream=True) for spec in specs.values())
+            return [{"category": "linear"} | row for row in shown]
+
+        def wallet() -> list[Row]:
+            return [views.wallet(account)] if money else []
+
         self._publish(account, "execution.fast", fast, stamp_ms)
-        filled = [{"category": one.spec.kind.value} | one.row for one in fresh]
-        states = [_categorised(one, views.order(account, one)) for one in orders.values()]
+        topics: list[tuple[str, Callable[[], list[Row]]]]
         topics = [("execution", filled), ("order", states)]
         for topic, rows in topics if self.executions_first else reversed(topics):
             self._publish(account, topic, rows, stamp_ms)
-        vain: list[Row] = [
-            _categorised(one, views.order(account, one))
-            | {"cancelType": "CancelByUser", "rejectReason": "EC_OrigClOrdIDDoesNotExist"}
-            for one in raced
-        ]
         self._publish(account, "order", vain, stamp_ms)
-        positions: list[Row] = [
-            {"category": "linear"} | views.position(account, spec, stream=True)
-            for spec in specs.values()
-        ]
         self._publish(account, "position", positions, stamp_ms)
-        if money:
-            self._publish(account, "wallet", [views.wallet(account)], stamp_ms)
+        self._publish(account, "wallet", wallet, stamp_ms)
 
     def advance(self, now_ns: int) -> None:
         """Cancels what the dead-man switch has to."""
@@ -202,21 +208,27 @@ class PrivateSocket:
             reply["req_id"] = asked.req_id
         self._say(connection, reply)
 
-    def _publish(self, account: Account, topic: str, rows: list[Row], stamp_ms: int) -> None:
-        """To each connection all rows under the whole topic, and each category's under its own."""
-        if not rows:
-            return
+    def _publish(
+        self, account: Account, topic: str, rows: Callable[[], list[Row]], stamp_ms: int
+    ) -> None:
+        """To each connection all rows under the whole topic, and each category's under its own.
+
+        Rows are made only if somebody wants them.
+        """
         names = [topic, *(f"{topic}.{category}" for category in _CATEGORIES)]
-        for connection in self._connections.values():
-            if connection.account is not account:
-                continue
-            for name in names:
-                if name not in connection.private:
-                    continue
-                category = name.removeprefix(topic).removeprefix(".")
-                wanted = [row for row in rows if not category or row["category"] == category]
-                if wanted:
-                    self._say(connection, self._message(account, name, wanted, stamp_ms))
+        wanted = [
+            (connection, name)
+            for connection in self._connections.values()
+            if connection.account is account
+            for name in names
+            if name in connection.private
+        ]
+        made = rows() if wanted else []
+        for connection, name in wanted:
+            category = name.removeprefix(topic).removeprefix(".")
+            chosen = [row for row in made if not category or row["category"] == category]
+            if chosen:
+                self._say(connection, self._message(account, name, chosen, stamp_ms))
 
     def _message(self, account: Account, topic: str, rows: list[Row], stamp_ms: int) -> Row:
         self._pushed += 1

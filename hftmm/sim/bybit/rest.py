@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
+from hftmm.core.instrument import Side
 from hftmm.sim.bybit.answers import Refused, answer, category_of, limit_of, page
 from hftmm.sim.bybit.instrument import MILLISECOND, Instrument
 from hftmm.sim.bybit.topic import SECOND, BookTopic
 from hftmm.sim.peers import HttpAnswer, HttpQuery
+from hftmm.sim.spec import Spec
 
 
 class MarketEndpoints:
@@ -17,21 +19,25 @@ class MarketEndpoints:
     Args:
         instruments: by category and symbol.
         deepest: the 1000-level topic of each, whose ids those of the REST book are.
+        edge: the last price a side may have, in ticks.
     """
 
     def __init__(
         self,
         instruments: Mapping[tuple[str, str], Instrument],
         deepest: Mapping[tuple[str, str], BookTopic],
+        edge: Callable[[Spec, Side], int],
     ) -> None:
         self._instruments = instruments
         self._deepest = deepest
+        self._edge = edge
         self._routes: dict[str, Callable[[dict[str, str], int, int], dict[str, object]]] = {
             "/v5/market/time": self._time,
             "/v5/market/instruments-info": self._definitions,
             "/v5/market/orderbook": self._book,
             "/v5/market/tickers": self._tickers,
             "/v5/market/recent-trade": self._trades,
+            "/v5/market/price-limit": self._price_limit,
         }
 
     def answer(self, query: HttpQuery, stamp_ns: int, skew_ns: int) -> HttpAnswer | None:
@@ -119,6 +125,17 @@ class MarketEndpoints:
             for fill, _ in list(instrument.trades)[-limit:][::-1]
         ]
         return {"category": category, "list": rows}
+
+    def _price_limit(self, query: dict[str, str], stamp_ns: int, skew_ns: int) -> dict[str, object]:
+        """The authority on price bands; linear if no category is named."""
+        instrument = self._one(category_of({"category": "linear"} | query), query)
+        spec = instrument.spec
+        return {
+            "symbol": instrument.symbol,
+            "buyLmt": spec.price(self._edge(spec, "buy")),
+            "sellLmt": spec.price(self._edge(spec, "sell")),
+            "ts": str(stamp_ns // MILLISECOND),
+        }
 
     def _listed(self, category: str) -> list[Instrument]:
         return [one for key, one in self._instruments.items() if key[0] == category]
