@@ -534,6 +534,10 @@ def test_an_update_that_does_not_follow_the_last_one_is_a_gap(prev_id: int) -> N
     assert CODEC.sequence(10, link(prev_id, 15), joining=False) is Verdict.RESYNC
 
 
+def test_the_last_update_once_more_changes_nothing() -> None:
+    assert CODEC.sequence(10, link(7, 10), joining=False) is Verdict.SKIP
+
+
 def test_an_update_without_ids_breaks_a_chain_that_had_them() -> None:
     assert CODEC.sequence(10, spot_delta(books_frame([], [])), joining=False) is Verdict.RESYNC
 

@@ -50,8 +50,7 @@ AMOUNTS = {"ban": 1.0}
 
 # Faults that a venue's stream outlives by design, and which must not cost a book.
 HARMLESS = {
-    ("duplicate", "binance"),
-    ("duplicate", "bybit"),
+    *(("duplicate", venue) for venue in VENUES),
     ("farewell", "binance"),
     ("farewell", "okx"),
     *((fault, venue) for fault in ("skew", "lag") for venue in VENUES),

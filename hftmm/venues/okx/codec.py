@@ -275,7 +275,8 @@ class OkxCodec:
             # seqId < prevSeqId: ids begin anew after maintenance; the chain is unbroken.
             return Verdict.APPLY
         if not joining:
-            return Verdict.RESYNC
+            # The last update once more changes nothing.
+            return Verdict.SKIP if delta.final_id == applied else Verdict.RESYNC
         # Onto a REST snapshot R: the first kept update has prevSeqId <= R < seqId.
         if delta.final_id <= applied:
             return Verdict.SKIP
