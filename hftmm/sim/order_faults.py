@@ -6,7 +6,6 @@ meant they say themselves, by their `matter`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,6 +14,7 @@ import msgspec
 from hftmm.sim.overload import (
     OrderRequest,
     is_order,
+    number_of,
     order_request,
     too_many,
     too_many_frame,
@@ -72,8 +72,8 @@ class OrderFaults:
         self.left: dict[str, int] = {}
         self._venue = venue
         self._active = active
-        # By connection: order requests whose answers, when they come, are to be replaced.
-        self._asked: dict[int, deque[OrderRequest]] = {}
+        # Order requests whose answers are to be replaced, by connection and the client's id.
+        self._asked: dict[int, dict[bytes, OrderRequest]] = {}
 
     def begin(self, fault: str, amount: float) -> None:
         """Switches on a fault that is counted."""
@@ -110,7 +110,7 @@ class OrderFaults:
             retry_after_s = self._active["order_throttle"]
             return too_many_frame(self._venue, asked, retry_after_s, venue_ns)
         if self._strikes("unknown"):
-            self._asked.setdefault(connection, deque()).append(asked)
+            self._asked.setdefault(connection, {})[bytes(asked.number)] = asked
         return None
 
     def answered(self, answer: HttpAnswer) -> HttpAnswer:
@@ -118,7 +118,7 @@ class OrderFaults:
         if answer.matter != "ack":
             return answer
         if self._strikes("lost_ack"):
-            return HttpAnswer(LOST, b"", matter="ack")
+            return HttpAnswer(LOST, b"")
         if self._strikes("unknown"):
             answer = unknown(self._venue)
         late_ns = int(self._active.get("late_ack", 0) * MILLISECOND)
@@ -127,10 +127,9 @@ class OrderFaults:
     def pushed(self, push: Push) -> list[tuple[Push, int]]:
         """What the client gets of a frame, and how much later than usual, ns."""
         if push.matter == "ack":
-            asked = self._asked.get(push.connection)
-            if asked:
-                frame = unknown_frame(self._venue, asked.popleft())
-                push = msgspec.structs.replace(push, frame=frame)
+            asked = self._unknown(push)
+            if asked is not None:
+                push = msgspec.structs.replace(push, frame=unknown_frame(self._venue, asked))
             elif self._strikes("lost_ack"):
                 return []
             return [(push, self._late_ns("late_ack"))]
@@ -142,6 +141,14 @@ class OrderFaults:
             if self._strikes("duplicate_fill"):
                 return [(push, late_ns), (push, late_ns)]
         return [(push, late_ns)]
+
+    def _unknown(self, push: Push) -> OrderRequest | None:
+        """The request this answers, if nobody is to know what became of it."""
+        waiting = self._asked.get(push.connection)
+        if not waiting:
+            return None
+        number = number_of(self._venue, push.frame)
+        return waiting.pop(number, None) if number is not None else None
 
     def _late_ns(self, fault: str) -> int:
         return int(self._active.get(fault, 0) * MILLISECOND)

@@ -89,6 +89,15 @@ def order_request(venue: str, frame: bytes) -> OrderRequest | None:
     return None
 
 
+def number_of(venue: str, frame: bytes) -> bytes | None:
+    """The client's id in an answer, as JSON; None if there is none."""
+    try:
+        answer = msgspec.json.decode(frame, type=_Asked)
+    except msgspec.DecodeError:
+        return None
+    return msgspec.json.encode(answer.req_id) if venue == "bybit" else bytes(answer.id)
+
+
 def is_order(query: HttpQuery) -> bool:
     """True if a REST request asks to place, amend or cancel."""
     return query.method != "GET" and _ORDER_PATH.fullmatch(query.path) is not None
@@ -116,7 +125,7 @@ def too_many_frame(venue: str, asked: OrderRequest, retry_after_s: float, now_ns
 def unknown(venue: str) -> HttpAnswer:
     """The answer that leaves open what became of an order; some venues even say HTTP 200."""
     status, code, text = _UNKNOWN.get(venue, (503, 503, "Unknown"))
-    return HttpAnswer(status, _rest(venue, code, text), matter="ack")
+    return HttpAnswer(status, _rest(venue, code, text))
 
 
 def unknown_frame(venue: str, asked: OrderRequest) -> bytes:

@@ -28,7 +28,8 @@ from hftmm.sim.okx.records import note_of
 from hftmm.sim.okx.statement import Statement
 from hftmm.sim.okx.tickets import House
 from hftmm.sim.okx.wealth import Wealth
-from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
+from hftmm.sim.overload import is_order, order_request
+from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Matter, Outgoing, Push
 from hftmm.venues.codec import MILLISECOND, SECOND
 
 FEES: Mapping[Kind, FeeRates] = {
@@ -134,7 +135,8 @@ class Trading:
         return self._rest.knows(query)
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
-        return self._rest.answer(query, now_ns)
+        answer = self._rest.answer(query, now_ns)
+        return msgspec.structs.replace(answer, matter="ack") if is_order(query) else answer
 
     def login(self, client: Connection, asked: Operation, now_ns: int) -> None:
         self._members.login(client, asked, now_ns)
@@ -154,7 +156,9 @@ class Trading:
     def say(self, frames: Iterable[Frame], now_ns: int) -> None:
         """Frames that leave a little later, in this order."""
         due_ns = self._due(now_ns)
-        self._leaving += [(due_ns, Push(connection, frame)) for connection, frame in frames]
+        self._leaving += [
+            (due_ns, Push(connection, frame, matter=_matter(frame))) for connection, frame in frames
+        ]
 
     def hang_up(self, connection: int, code: int, reason: str, now_ns: int) -> None:
         """Closes a connection, after all that was said to it."""
@@ -191,3 +195,17 @@ class Trading:
 
     def _stamp(self, now_ns: int) -> str:
         return milliseconds(now_ns + self.skew_ns)
+
+
+def _matter(frame: bytes) -> Matter:
+    """What a frame to a member is about; the answer to a subscription is about nothing."""
+    head = frame[:200]
+    if b'"event":' in head:
+        return ""
+    if b'"channel":"orders"' in head:
+        return "order" if b'"tradeId":""' in frame else "fill"
+    if b'"channel":"fills"' in head:
+        return "fill"
+    if b'"channel":' in head:
+        return "account"
+    return "ack" if order_request("okx", frame) is not None else ""
