@@ -67,6 +67,40 @@ class Rejection(Enum):
     OTHER = "other"
 
 
+class OrderIntent(msgspec.Struct, frozen=True, gc=False):
+    """An order that somebody wants and nobody has reviewed yet.
+
+    Attributes:
+        strategy: who wants it, `[a-z0-9]{2}`: part of the client id.
+        urgent: it takes risk off (a hedge, a flatten), and may use the reserved rate budget.
+    """
+
+    strategy: str
+    listing: Listing
+    side: Side
+    price: Decimal
+    size: Decimal
+    post_only: bool = False
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    urgent: bool = False
+
+
+class AmendIntent(msgspec.Struct, frozen=True, gc=False):
+    """A change of a resting order that nobody has reviewed yet.
+
+    Attributes:
+        size: the new total, filled part included.
+    """
+
+    client_id: str
+    listing: Listing
+    side: Side
+    price: Decimal
+    size: Decimal
+    urgent: bool = False
+
+
 class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     """One order to be sent.
 

@@ -98,7 +98,8 @@ class PrivateRules:
 
     Attributes:
         renew_ns: how often what keeps the private stream alive is renewed (listenKey); 0 never.
-        order_budget: (orders, per ns) of new and amended orders per listing.
+        order_budget: (orders, per ns) of new and amended orders.
+        per_listing: the budgets hold for each listing apart; otherwise for all of the kind.
         cancel_budget: the same of cancels, where they count apart; None if they share.
         dead_man_ns: shortest and longest time a dead-man switch takes; (0, 0) if there is none.
         amend_keeps: what an amend may change without losing queue priority: "", or "size down".
@@ -111,6 +112,7 @@ class PrivateRules:
     dead_man_ns: tuple[int, int] = (0, 0)
     amend_keeps: str = ""
     batch: int = 1
+    per_listing: bool = True
 
 
 class PrivateCodec(Protocol):
