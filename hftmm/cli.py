@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -105,7 +104,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         complain(str(error))
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        # Commands that run until they are told to end take SIGINT as the word; others were cut off.
+        sys.exit(FAILED)
     except BrokenPipeError:
         # Whoever read the output has what it wanted; what is left must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

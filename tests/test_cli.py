@@ -329,7 +329,7 @@ def test_a_signal_ends_a_headless_engine_clean_and_leaves_nothing(
 
 
 def test_status_is_on_standard_output_and_logs_on_standard_error(home: Home) -> None:
-    done = home.run("--headless", "--duration", "3")
+    done = home.run("--headless", "--duration", "1.5")
     assert done.returncode == 0
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) > 3
@@ -399,7 +399,7 @@ def test_a_terminal_that_leaves_leaves_the_engine_running(engine: Piped, engine_
 
 def test_what_is_recorded_can_be_replayed(home: Home) -> None:
     capture = home.folder / "capture.txt.gz"
-    done = home.run("record", str(capture), "--duration", "4")
+    done = home.run("record", str(capture), "--duration", "2.5")
     assert done.returncode == 0
     assert done.stderr.splitlines()[0] == f"hftmm: recording to {capture}"
     done = home.run("replay", "--json", "--depth", "3", str(capture))
@@ -413,6 +413,22 @@ def test_what_is_recorded_can_be_replayed(home: Home) -> None:
         assert (book["gaps"], book["crossed"], book["checksum_failures"]) == (0, 0, 0), book
         assert [len(book["bids"]), len(book["asks"])] == [3, 3], book
     assert found["nbbo"]["BTC/USDT:USDT"]["bid"] is not None
+
+
+def test_a_recording_that_cannot_be_begun_is_one_line(home: Home) -> None:
+    done = home.run("record", "/proc/nowhere/capture.txt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "hftmm: /proc/nowhere/capture.txt:1: No such file or directory\n"
+
+
+def test_a_capture_without_a_folder_goes_to_the_captures(home: Home) -> None:
+    text = (home.folder / "config.toml").read_text()
+    (home.folder / "config.toml").write_text(f'{text}[record]\nfile = "mine.txt"\n')
+    done = home.run("--headless", "--duration", "0.5")
+    path = home.folder / "hftmm" / "captures" / "mine.txt"
+    assert done.returncode == 0
+    assert f"hftmm: recording to {path}" in done.stderr.splitlines()
+    assert path.read_text()
 
 
 def test_an_engine_joins_practice_venues_that_run_already(home: Home) -> None:

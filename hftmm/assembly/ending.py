@@ -19,7 +19,7 @@ class Ending:
     """What ends a command.
 
     Attributes:
-        duration_s: from its start; None is no limit.
+        duration_s: how long it does what it is for; None is no limit.
         child: True if another hftmm started it and holds its standard input open.
     """
 
@@ -32,13 +32,16 @@ class Ending:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(each, stop.set)
-        if self.duration_s is not None:
-            stack.callback(loop.call_later(self.duration_s, stop.set).cancel)
         if self.child:
             watching = asyncio.create_task(parent_gone(), name="watch parent")
             watching.add_done_callback(lambda _: stop.set())
             stack.callback(watching.cancel)
         return stop
+
+    def begin(self, stop: asyncio.Event) -> None:
+        """It does now what it is for: from here on its time counts."""
+        if self.duration_s is not None:
+            asyncio.get_running_loop().call_later(self.duration_s, stop.set)
 
 
 async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -76,6 +76,7 @@ async def run_engine(
         # What is alive now stays: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
+        ending.begin(stop)
         await driver.run(at_end=None if ending.child else lambda: lines.say(driver.status()))
         if driver.failure:
             complain(driver.failure)
@@ -93,7 +94,12 @@ async def serve_venues(settings: Config, control_port: int, ending: Ending) -> b
     log_to(sys.stderr, settings.engine.log_level)
     async with AsyncExitStack() as stack:
         stop = await ending.arrange(stack)
-        await unless(stop, serve(settings, _print, control_port=control_port))
+
+        def announce(description: str) -> None:
+            _print(description)
+            ending.begin(stop)
+
+        await unless(stop, serve(settings, announce, control_port=control_port))
         return stop.is_set()
 
 
