@@ -1354,7 +1354,73 @@ def test_the_window_is_three_to_three_hundred_seconds_of_a_product_traded(client
     }
 
 
-# Restart, and everything at once
+# What can be switched, restarts, and everything at once
+
+
+def test_a_trade_service_that_restarts_takes_no_more_orders_on_old_connections(
+    client: Client,
+) -> None:
+    client.trade(1)
+    client.peer.restart_trade()
+    order = item(client) | {"category": "linear"}
+    assert client.send(1, "order.create", order)["retCode"] == 10019
+    assert client.cut == [1]
+    assert client.account.open == {}
+    client.trade(2)
+    assert client.send(2, "order.create", order)["retCode"] == 0
+
+
+def test_what_rest_tells_of_orders_may_lag_behind_the_streams(client: Client) -> None:
+    client.private(1, "order")
+    client.peer.views.lag_ns = SECOND
+    order_id = client.rest("linear")
+    scope = {"category": "linear", "symbol": "BTCUSDT"}
+
+    def known() -> list[str]:
+        rows = client.ok(client.get("/v5/order/realtime", orderId=order_id, **scope))["list"]
+        return [row["orderStatus"] for row in rows]
+
+    client.run(500)
+    assert known() == []
+    client.ok(client.post("/v5/order/cancel", orderId=order_id, **scope))
+    client.run(600)
+    assert [row["orderStatus"] for row in client.pushed(1, "order")] == ["New", "Cancelled"]
+    assert known() == ["New"]
+    client.run(500)
+    assert known() == ["Cancelled"]
+
+
+def test_orders_and_fills_may_carry_what_nobody_has_heard_of(client: Client) -> None:
+    client.private(1, "order", "execution")
+    client.peer.views.novel = True
+    client.rest("linear", orderType="Market", price=None)
+    client.run()
+    order, fill = client.pushed(1, "order")[-1], client.pushed(1, "execution")[-1]
+    assert (order["rejectReason"], order["novelField"]) == ("EC_Novelty", {"a": 1})
+    assert (fill["stopOrderType"], fill["novelField"]) == ("NovelStop", [1])
+
+
+def test_an_answer_about_an_account_takes_a_moment(client: Client) -> None:
+    late = {client.answer("GET", "/v5/account/info", "").late_ns for _ in range(8)}
+    assert len(late) > 1
+    assert all(0 <= one < 2 * MS for one in late)
+
+
+def test_messages_say_what_they_are_about(client: Client) -> None:
+    client.private(1, "order", "execution", "execution.fast", "position", "wallet")
+    client.trade(2)
+    body = json.dumps(item(client) | {"category": "linear"})
+    assert client.answer("POST", "/v5/order/create", body).matter == "ack"
+    assert client.answer("POST", "/v5/order/create", "{}").matter == "ack"
+    assert client.answer("GET", "/v5/account/info", "").matter == ""
+    taking = item(client, price=client.price("linear", "sell", 0)) | {"category": "linear"}
+    stamp = {"X-BAPI-TIMESTAMP": client.ms}
+    client.drain()
+    client.say(2, op="order.create", header=stamp, args=[taking])
+    client.now_ns += 20 * MS
+    client.peer.advance(client.now_ns)
+    matters = [out.matter for out in client.peer.outbox if not isinstance(out, Close)]
+    assert matters == ["ack", "fill", "fill", "order", "account", "account"]
 
 
 def test_orders_outlive_a_restart_and_logins_do_not(client: Client) -> None:

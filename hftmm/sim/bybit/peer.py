@@ -86,7 +86,7 @@ class BybitPeer:
             what became of it, or after; they are sockets apart, so a client may see either.
         broker: accounts and orders.
         settings: by account.
-        private, accounts: what can be switched about them is theirs.
+        private, accounts, views: what can be switched about them is theirs.
     """
 
     venue = "bybit"
@@ -126,12 +126,12 @@ class BybitPeer:
         budget = Budget()
         accounts = self.broker.accounts
         self.settings = {key: Settings() for key in accounts}
-        self._views = Views(self.broker, instruments)
+        self.views = Views(self.broker, instruments)
         self._entry = OrderEntry(self.broker, instruments, self.settings)
-        self._queries = Queries(self.broker, self._entry, self._views, instruments)
+        self._queries = Queries(self.broker, self._entry, self.views, instruments)
         self.accounts = Accounts(self.broker, instruments, self.settings)
         self.private = PrivateSocket(
-            keyring, accounts, self.broker, self._views, self.settings, self._say
+            keyring, accounts, self.broker, self.views, self.settings, self._say
         )
         self._trade = TradeSocket(keyring, accounts, self._entry, budget, seed)
         markets = MarketEndpoints(instruments, deepest, self._entry.edge)
@@ -175,20 +175,23 @@ class BybitPeer:
         if gone is not None:
             for topic in gone.topics.values():
                 topic.subscribers.pop(connection, None)
+            self._trade.retired.discard(connection)
             if gone.face == "private":
                 self.private.closed(gone, self._now_ns)
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
-        """A REST request arrived. What it changes is on the private streams after the answer."""
-        self._views.skew_ns = self.skew_ns
+        """A REST request arrived. One that is about an account is answered a moment later."""
+        self.views.skew_ns = self.skew_ns
         answered = self._gateway.answer(query, now_ns, self.skew_ns)
         self._tell_accounts(now_ns)
-        return answered
+        if query.path.startswith("/v5/market/"):
+            return answered
+        return msgspec.structs.replace(answered, late_ns=self._latency.randrange(REPLY_MORE_NS))
 
     def advance(self, now_ns: int) -> None:
         """Time passed: news goes out, then what was said is answered, then the idle are cut."""
         self._now_ns = now_ns
-        self._views.skew_ns = self.skew_ns
+        self.views.skew_ns = self.skew_ns
         stamp_ms = self._stamp_ms(now_ns)
         self.broker.advance(now_ns)
         self.private.advance(now_ns)
@@ -231,6 +234,12 @@ class BybitPeer:
         for topic in restarting:
             self._push(topic, topic.restart(stamp_ms), now_ns)
 
+    def restart_trade(self) -> None:
+        """The trade service restarts: connections so far take no more orders, new ones do."""
+        self._trade.retired.update(
+            one.number for one in self._connections.values() if one.face == "trade"
+        )
+
     def farewell(self, now_ns: int) -> None:
         """The venue gives no notice: every connection is cut."""
         for number in list(self._connections):
@@ -262,6 +271,7 @@ class BybitPeer:
 
     def _order(self, connection: Connection, asked: Command, now_ns: int) -> None:
         reply = self._trade.hear(connection, asked, now_ns, self.skew_ns)
+        retired = connection.number in self._trade.retired
         matter: Matter = "ack" if asked.op.startswith("order.") else ""
         answer = Push(connection.number, msgspec.json.encode(reply), matter=matter)
         if self.acks_first:
@@ -269,6 +279,8 @@ class BybitPeer:
         self._tell_accounts(now_ns)
         if not self.acks_first:
             self.outbox.append(answer)
+        if retired:
+            self._cut(connection.number)
 
     def _tell_accounts(self, now_ns: int) -> None:
         """Whatever happened to an account goes to its connections."""

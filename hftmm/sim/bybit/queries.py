@@ -64,7 +64,7 @@ class Queries:
         named = any(query.get(name) for name in ("symbol", "baseCoin", "settleCoin"))
         if category == "linear" and not (named or by_id):
             raise Refused(10001, "params error: symbol, baseCoin or settleCoin is required")
-        wanted = self._wanted(account, category, query)
+        wanted = self._wanted(account, category, query, now_ns)
         recent = [order for order in wanted if not order.open][-CLOSED_KEPT:]
         recent = [order for order in recent if order.updated_ns >= self.forgotten_ns]
         found = [order for order in wanted if order.open]
@@ -80,7 +80,7 @@ class Queries:
         since_ns, until_ns = _span(query, now_ns, self._views.skew_ns)
         found = [
             order
-            for order in self._wanted(account, category, query)
+            for order in self._wanted(account, category, query, now_ns)
             if not order.open
             and since_ns <= order.created_ns <= until_ns
             and (order.filled_lots or order.updated_ns > now_ns - DAY_NS)
@@ -172,15 +172,18 @@ class Queries:
         chosen, cursor = page(found, lambda row: str(row["id"]), query, limit)
         return {"list": list(chosen), "nextPageCursor": cursor}
 
-    def _wanted(self, account: Account, category: str, query: Query) -> list[Order]:
-        """Orders of a category the query selects, oldest first."""
+    def _wanted(self, account: Account, category: str, query: Query, now_ns: int) -> list[Order]:
+        """Orders of a category the query selects, oldest first, as REST knows them by now."""
         if category not in {"spot", "linear"} or query.get("orderFilter", "Order") != "Order":
             return []
         if query.get("orderId") or query.get("orderLinkId"):
             order = self._entry.find(account, category, query)
-            return [order] if order is not None else []
-        found = self._broker.history(account, kind=Kind(category))
-        return [order for order in found if _listed(order.spec, query)]
+            found = [order] if order is not None else []
+        else:
+            found = self._broker.history(account, kind=Kind(category))
+            found = [order for order in found if _listed(order.spec, query)]
+        seen = (self._views.seen(account, order, now_ns) for order in found)
+        return [order for order in seen if order is not None]
 
     def _orders(self, account: Account, category: str, found: Sequence[Order], query: Query) -> Row:
         limit = limit_of(query, default=20, most=50)

@@ -20,7 +20,12 @@ _ID_LENGTH = 36
 
 
 class TradeSocket:
-    """Every connection to `/v5/trade`."""
+    """Every connection to `/v5/trade`.
+
+    Attributes:
+        retired: connections to a service that restarts: it takes nothing new, and whoever asks is
+            told so and cut.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class TradeSocket:
         self._entry = entry
         self._budget = budget
         self._rng = random.Random(seed)
+        self.retired: set[int] = set()
 
     def hear(self, connection: Connection, asked: Command, now_ns: int, skew_ns: int) -> Row:
         """One frame of a client: does what it asks and says how it went."""
@@ -51,7 +57,7 @@ class TradeSocket:
                     self._login(connection, asked, stamp_ms)
                     return _numbered(asked, _said(connection, "auth", 0, "OK"))
             data, extra, header = self._order(connection, asked, now_ns, skew_ns)
-        except _Hasty as hasty:
+        except _Metered as hasty:
             header = hasty.header
             code, text = hasty.code, str(hasty)
         except Refused as refused:
@@ -72,6 +78,8 @@ class TradeSocket:
         self, connection: Connection, asked: Command, now_ns: int, skew_ns: int
     ) -> tuple[Row, Row, Row]:
         """Data, what is beside it, and the state of the rate limit."""
+        if connection.number in self.retired:
+            raise Refused(10019, "WS trade service is restarting, do not accept new request.")
         if asked.op not in _OPS:
             raise Refused(10404, "op type is not found")
         if connection.account is None or connection.credentials is None:
@@ -102,7 +110,7 @@ class TradeSocket:
         )
         header: Row = {**allowance.headers(skew_ns)}
         if not allowance.granted:
-            raise _Hasty(header)
+            raise _Metered(header)
         action = asked.op.removeprefix("order.").removesuffix("-batch")
         if batch:
             data, extra = entry.batch(action, account, body, allowance.granted, now_ns)
@@ -116,10 +124,10 @@ class TradeSocket:
                 case _:
                     return entry.cancel(account, body, now_ns), {}, header
         except Refused as refused:
-            raise _Hasty(header, refused.code, str(refused)) from None
+            raise _Metered(header, refused.code, str(refused)) from None
 
 
-class _Hasty(Refused):
+class _Metered(Refused):
     """A refusal that tells the state of the rate limit."""
 
     def __init__(self, header: Row, code: int = 10006, text: str = "Too many visits!") -> None:

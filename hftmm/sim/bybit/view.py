@@ -38,6 +38,10 @@ from hftmm.sim.spec import Spec
 LOG_KEPT = 10_000
 """Rows of the transaction log of one account."""
 
+# What a venue may add any day.
+_NOVEL_ORDER: Row = {"placeType": "novel", "rejectReason": "EC_Novelty", "novelField": {"a": 1}}
+_NOVEL_FILL: Row = {"stopOrderType": "NovelStop", "novelField": [1]}
+
 _UNKNOWN = Wish(order_type="Market", time_in_force="IOC")
 
 
@@ -70,6 +74,7 @@ class Record:
         self.log: deque[Row] = deque(maxlen=LOG_KEPT)
         self.sequences: dict[str, int] = {}
         self.partners: dict[int, str] = {}
+        self.past: dict[int, list[Order]] = {}
         self.fundings = 0
         self.logged = 0
 
@@ -78,10 +83,16 @@ class Views:
     """Rows of every account.
 
     `learn` has to see every event of an account once, in order, before rows of it are asked for.
+
+    Attributes:
+        lag_ns: how far what REST tells of orders is behind the streams, from when it is set.
+        novel: orders and fills carry words and fields that no client has heard of.
     """
 
     def __init__(self, broker: Broker, instruments: Mapping[tuple[str, str], Instrument]) -> None:
         self.skew_ns = 0
+        self.lag_ns = 0
+        self.novel = False
         self._broker = broker
         self._instruments = instruments
         self._records: dict[str, Record] = {}
@@ -99,6 +110,8 @@ class Views:
             match event:
                 case OrderChanged():
                     cause = event
+                    if self.lag_ns:
+                        record.past.setdefault(event.order.id, []).append(event.order)
                     if event.order.reason == "self_trade":
                         self._pair(account, record, event.order)
                     if event.execution is not None:
@@ -114,11 +127,20 @@ class Views:
         record.entries += fresh
         return fresh
 
+    def seen(self, account: Account, order: Order, now_ns: int) -> Order | None:
+        """The order as REST knows it by now, None if it does not know it yet."""
+        past = self.record(account).past.get(order.id)
+        if not self.lag_ns or past is None:
+            return order
+        known = [one for one in past if one.updated_ns <= now_ns - self.lag_ns]
+        return known[-1] if known else None
+
     def order(self, account: Account, order: Order) -> Row:
         """An order as it is now."""
         wish = order.note if isinstance(order.note, Wish) else _UNKNOWN
         partner = self.record(account).partners.get(order.id, "")
-        return order_row(order, wish, partner, self.skew_ns)
+        row = order_row(order, wish, partner, self.skew_ns)
+        return row | _NOVEL_ORDER if self.novel else row
 
     def fast(self, fill: Execution) -> Row:
         """A fill for the fast topic."""
@@ -194,6 +216,8 @@ class Views:
             (rates.maker_bps if fill.maker else rates.taker_bps) / 10_000,
             self.skew_ns,
         )
+        if self.novel:
+            row |= _NOVEL_FILL
         return Entry(execution_id(fill), spec, fill.order, fill.ts_ns, row)
 
     def _funding(self, account: Account, record: Record, paid: Funding) -> Entry:
