@@ -374,11 +374,11 @@ def test_a_usd_m_answer_tells_no_price_of_fills(venue: Venue) -> None:
     venue.someone("linear", "sell", "64500", "1")
     ack = venue.ask("POST", FORDER, limit(price="64500"))
     assert not ack.keys() & {"avgPrice", "cumQuote"}
-    assert (ack["status"], Decimal(ack["executedQty"])) == ("NEW", 0)
+    assert (ack["status"], Decimal(ack["executedQty"])) == ("NEW", Decimal(0))
     row = venue.ask("POST", FORDER, limit(price="64500", newOrderRespType="RESULT"))
     assert (row["status"], row["executedQty"]) == ("FILLED", "0.010")
     shown = venue.ask("GET", FORDER, {**BY_ID, "orderId": row["orderId"]})
-    assert (Decimal(shown["avgPrice"]), shown["cumQuote"]) == (64500, "645")
+    assert (Decimal(shown["avgPrice"]), shown["cumQuote"]) == (Decimal(64500), "645")
 
 
 # --- 11.2.12, 13: events --------------------------------------------------------------------

@@ -18,6 +18,7 @@ from hftmm.sim.binance.limits import LimitError
 from hftmm.sim.binance.listen_keys import ListenKeys
 from hftmm.sim.binance.params import Params, flag, from_json, number
 from hftmm.sim.ledger import Account
+from hftmm.sim.peers import Matter
 
 PATHS = {"spot": "/ws-api/v3", "linear": "/ws-fapi/v1"}
 CONNECT_WEIGHT = {"spot": 2, "linear": 5}
@@ -84,19 +85,18 @@ class WebSocketApi:
             ("linear", "userDataStream.stop"): self._stop,
         }
 
-    def answer(self, connection: ApiConnection, frame: bytes, now_ns: int) -> bytes:
-        """The answer to one frame."""
+    def answer(self, connection: ApiConnection, frame: bytes, now_ns: int) -> tuple[bytes, Matter]:
+        """The answer to one frame, and whether it is to a request that enters an order."""
         request_id: object = None
-        places = False
+        endpoint: Endpoint | None = None
         shown = connection.limits_shown
         envelope: dict[str, Any]
         try:
             request = _parse(frame)
             if isinstance(request, bytes):
-                return request
+                return request, ""
             request_id = request.request_id
             endpoint = self._endpoint(connection, request.method)
-            places = endpoint is not None and endpoint.places
             if "returnRateLimits" in request.params:
                 shown = flag(request.params, "returnRateLimits")
             value = self._value(connection, request, endpoint, now_ns)
@@ -111,8 +111,10 @@ class WebSocketApi:
             envelope = {"id": request_id, "status": error.status, "error": body}
         if shown:
             limits = self._gate.limits(connection.market)
-            envelope["rateLimits"] = limits.shown(now_ns, orders=places)
-        return msgspec.json.encode(envelope)
+            counted = endpoint is not None and endpoint.counted
+            envelope["rateLimits"] = limits.shown(now_ns, orders=counted)
+        enters = endpoint is not None and endpoint.enters
+        return msgspec.json.encode(envelope), "ack" if enters else ""
 
     def _endpoint(self, connection: ApiConnection, method: str) -> Endpoint | None:
         """What a method does; a version in front of its name may be left out."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from hftmm.sim.binance.linear import LinearFloor
 from hftmm.sim.binance.linear_account import LinearAccount
+from hftmm.sim.binance.linear_settings import LinearSettings
 from hftmm.sim.binance.params import Params
 from hftmm.sim.binance.spot import SpotFloor
 from hftmm.sim.binance.spot_account import SpotAccount
@@ -25,14 +26,16 @@ class Endpoint:
         weight: what it costs; given the parameters if it depends on them.
         permission: what the key needs.
         free: it costs nothing unless it fails.
-        places: its answer tells how many orders were sent.
+        enters: it places, amends or cancels.
+        counted: its answer tells how many orders were sent.
     """
 
     action: Action
     weight: int | Callable[[Params], int]
     permission: Literal["read", "trade"] = "read"
     free: bool = False
-    places: bool = False
+    enters: bool = False
+    counted: bool = False
 
     def cost(self, params: Params) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(params)
@@ -50,12 +53,14 @@ def _by_symbol(one: int, every: int) -> Callable[[Params], int]:
 
 def spot_endpoints(floor: SpotFloor, queries: SpotAccount) -> tuple[RestTable, FrameTable]:
     """What spot answers."""
-    place = Endpoint(floor.place, 1, "trade", free=True, places=True)
+    place = Endpoint(floor.place, 1, "trade", free=True, enters=True, counted=True)
     test = Endpoint(floor.test, 1, "trade")
-    cancel = Endpoint(floor.cancel, 1, "trade", free=True)
-    cancel_all = Endpoint(floor.cancel_all, 1, "trade", free=True)
-    cancel_replace = Endpoint(floor.cancel_replace, 1, "trade", free=True, places=True)
-    amend = Endpoint(floor.amend, 4, "trade", free=True)
+    cancel = Endpoint(floor.cancel, 1, "trade", free=True, enters=True)
+    cancel_all = Endpoint(floor.cancel_all, 1, "trade", free=True, enters=True)
+    cancel_replace = Endpoint(
+        floor.cancel_replace, 1, "trade", free=True, enters=True, counted=True
+    )
+    amend = Endpoint(floor.amend, 4, "trade", free=True, enters=True)
     show = Endpoint(floor.show, 4)
     show_open = Endpoint(floor.show_open, _by_symbol(6, 80))
     all_orders = Endpoint(queries.all_orders, 20)
@@ -107,13 +112,15 @@ def spot_endpoints(floor: SpotFloor, queries: SpotAccount) -> tuple[RestTable, F
     )
 
 
-def linear_endpoints(floor: LinearFloor, queries: LinearAccount) -> tuple[RestTable, FrameTable]:
+def linear_endpoints(
+    floor: LinearFloor, queries: LinearAccount, settings: LinearSettings
+) -> tuple[RestTable, FrameTable]:
     """What USD-M answers."""
-    place = Endpoint(floor.place, 0, "trade", places=True)
-    cancel = Endpoint(floor.cancel, 1, "trade")
+    place = Endpoint(floor.place, 0, "trade", enters=True, counted=True)
+    cancel = Endpoint(floor.cancel, 1, "trade", enters=True)
     batch = replace(place, action=floor.place_batch, weight=5)
     show_open = Endpoint(floor.show_open, _by_symbol(1, 40))
-    modify = Endpoint(floor.modify, 0, "trade", places=True)
+    modify = Endpoint(floor.modify, 0, "trade", enters=True, counted=True)
     modify_batch = replace(modify, action=floor.modify_batch, weight=5)
     show = Endpoint(floor.show, 1)
     balance = Endpoint(queries.balance, 5)
@@ -127,8 +134,8 @@ def linear_endpoints(floor: LinearFloor, queries: LinearAccount) -> tuple[RestTa
         ("POST", "v1/order/test"): Endpoint(floor.test, 1, "trade"),
         ("POST", "v1/batchOrders"): batch,
         ("PUT", "v1/batchOrders"): modify_batch,
-        ("DELETE", "v1/batchOrders"): Endpoint(floor.cancel_batch, 1, "trade"),
-        ("DELETE", "v1/allOpenOrders"): Endpoint(floor.cancel_all, 1, "trade"),
+        ("DELETE", "v1/batchOrders"): replace(cancel, action=floor.cancel_batch),
+        ("DELETE", "v1/allOpenOrders"): replace(cancel, action=floor.cancel_all),
         ("POST", "v1/countdownCancelAll"): Endpoint(floor.count_down, 10, "trade"),
         ("GET", "v1/openOrder"): Endpoint(floor.show_if_open, 1),
         ("GET", "v1/openOrders"): show_open,
@@ -138,21 +145,21 @@ def linear_endpoints(floor: LinearFloor, queries: LinearAccount) -> tuple[RestTa
         ("GET", "v3/balance"): balance,
         ("GET", "v2/account"): account_v2,
         ("GET", "v3/account"): account_v3,
-        ("GET", "v1/accountConfig"): Endpoint(queries.config, 5),
+        ("GET", "v1/accountConfig"): Endpoint(settings.config, 5),
         ("GET", "v2/positionRisk"): risk_v2,
         ("GET", "v3/positionRisk"): risk_v3,
-        ("POST", "v1/leverage"): Endpoint(queries.set_leverage, 1, "trade"),
-        ("POST", "v1/marginType"): Endpoint(queries.set_margin_type, 1, "trade"),
-        ("GET", "v1/positionSide/dual"): Endpoint(queries.mode, 30),
-        ("POST", "v1/positionSide/dual"): Endpoint(queries.set_mode, 1, "trade"),
-        ("GET", "v1/multiAssetsMargin"): Endpoint(queries.assets_mode, 30),
-        ("GET", "v1/feeBurn"): Endpoint(queries.fee_burn, 30),
-        ("GET", "v1/leverageBracket"): Endpoint(queries.brackets, 1),
-        ("GET", "v1/commissionRate"): Endpoint(queries.commission, 20),
-        ("GET", "v1/symbolConfig"): Endpoint(queries.symbol_config, 5),
+        ("POST", "v1/leverage"): Endpoint(settings.set_leverage, 1, "trade"),
+        ("POST", "v1/marginType"): Endpoint(settings.set_margin_type, 1, "trade"),
+        ("GET", "v1/positionSide/dual"): Endpoint(settings.mode, 30),
+        ("POST", "v1/positionSide/dual"): Endpoint(settings.set_mode, 1, "trade"),
+        ("GET", "v1/multiAssetsMargin"): Endpoint(settings.assets_mode, 30),
+        ("GET", "v1/feeBurn"): Endpoint(settings.fee_burn, 30),
+        ("GET", "v1/leverageBracket"): Endpoint(settings.brackets, 1),
+        ("GET", "v1/commissionRate"): Endpoint(settings.commission, 20),
+        ("GET", "v1/symbolConfig"): Endpoint(settings.symbol_config, 5),
         ("GET", "v1/income"): Endpoint(queries.income, 30),
-        ("GET", "v1/rateLimit/order"): Endpoint(queries.order_counts, 1),
-        ("GET", "v1/apiTradingStatus"): Endpoint(queries.trading_status, _by_symbol(1, 10)),
+        ("GET", "v1/rateLimit/order"): Endpoint(settings.order_counts, 1),
+        ("GET", "v1/apiTradingStatus"): Endpoint(settings.trading_status, _by_symbol(1, 10)),
     }
     frames = {
         "order.place": place,

@@ -44,17 +44,6 @@ INVALID_TYPE: Answered = (400, -1116, "Invalid orderType.")
 INVALID_TIME_IN_FORCE: Answered = (400, -1115, "Invalid timeInForce.")
 BAD_COMBINATION: Answered = (400, -1128, "Combination of optional parameters invalid.")
 
-UNKNOWN_OUTCOME: Answered = (
-    503,
-    -1000,
-    "Unknown error, please check your request or try again later.",
-)
-TIMED_OUT: Answered = (
-    503,
-    -1007,
-    "Timeout waiting for response from backend server. Send status unknown; "
-    "execution status unknown.",
-)
 OVERLOADED: Answered = (503, -1008, "Request throttled by system-level protection.")
 
 

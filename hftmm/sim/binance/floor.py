@@ -24,18 +24,16 @@ _ID_LENGTH = 22
 
 
 class Disturbances:
-    """Private faults, switched on by whoever drives the venue.
+    """Moods of the venue itself, switched on by whoever drives it.
 
     Attributes:
-        unknown_outcomes: so many placements more are carried out but answered "unknown".
         overloaded: USD-M turns new orders away, but neither cancels nor what reduces a position.
         read_lag_ns: queries do not know an order younger than this.
     """
 
-    __slots__ = ("overloaded", "read_lag_ns", "unknown_outcomes")
+    __slots__ = ("overloaded", "read_lag_ns")
 
     def __init__(self) -> None:
-        self.unknown_outcomes = 0
         self.overloaded = False
         self.read_lag_ns = 0
 

@@ -19,13 +19,14 @@ from hftmm.sim.binance.keys import (
     frame_payload,
     rest_payload,
 )
+from hftmm.sim.binance.lanes import Lanes
 from hftmm.sim.binance.limits import SECOND, LimitError, Limits
 from hftmm.sim.binance.listen_keys import ListenKeys
 from hftmm.sim.binance.params import Params, parse_form
 from hftmm.sim.binance.rest import PublicRest
 from hftmm.sim.binance.spot_account import restrictions
 from hftmm.sim.ledger import Account
-from hftmm.sim.peers import HttpAnswer, HttpQuery
+from hftmm.sim.peers import HttpAnswer, HttpQuery, Matter
 
 KEY_HEADER = "x-mbx-apikey"
 _GONE = (410, -1016, "This service is no longer available.")
@@ -51,6 +52,7 @@ class Gate:
         keys: KeyRing,
         listen_keys: ListenKeys,
         clock: Clock,
+        lanes: Lanes,
         settle: Callable[[Account, int], None],
     ) -> None:
         self._public = public
@@ -59,6 +61,7 @@ class Gate:
         self._keys = keys
         self._listen_keys = listen_keys
         self._clock = clock
+        self._lanes = lanes
         self._settle = settle
 
     def limits(self, market: str) -> Limits:
@@ -78,7 +81,10 @@ class Gate:
             if isinstance(error, LimitError):
                 headers["Retry-After"] = str((error.until_ns - now_ns) // SECOND + 1)
         headers["X-MBX-USED-WEIGHT-1M"] = str(limits.weight.count(now_ns))
-        return HttpAnswer(status, msgspec.json.encode(value), headers)
+        endpoint = self._endpoints.get((market, query.method, query.path))
+        matter: Matter = "ack" if endpoint is not None and endpoint.enters else ""
+        late_ns = self._lanes.moment_ns() if endpoint is not None else 0
+        return HttpAnswer(status, msgspec.json.encode(value), headers, matter, late_ns)
 
     def public(self, market: str, name: str, params: Params, now_ns: int) -> tuple[bool, Any]:
         """Whether the name is a request about the market, and the value of its answer."""
@@ -166,7 +172,7 @@ class Gate:
         self.admit(market, endpoint, params, now_ns)
         key = self._signed_key(market, query, params, endpoint.permission, now_ns)
         value = self.act(market, endpoint, self.account(key), params, now_ns)
-        if endpoint.places:
+        if endpoint.counted:
             headers.update(limits.order_headers(now_ns))
         return value
 

@@ -24,10 +24,14 @@ class Lanes:
         self._sent = 0
         self._last_ns: dict[tuple[int, str], int] = {}
 
+    def moment_ns(self) -> int:
+        """How long the venue takes over the next thing it says."""
+        return self._rng.randint(SOONEST_NS, LATEST_NS)
+
     def send(self, lane: str, push: Push, now_ns: int) -> None:
         """Puts a frame on its way."""
         key = push.connection, lane
-        due_ns = max(now_ns + self._rng.randint(SOONEST_NS, LATEST_NS), self._last_ns.get(key, 0))
+        due_ns = max(now_ns + self.moment_ns(), self._last_ns.get(key, 0))
         self._last_ns[key] = due_ns
         self._sent += 1
         heapq.heappush(self._waiting, (due_ns, self._sent, push))

@@ -11,7 +11,6 @@ from hftmm.sim.binance.errors import (
     INVALID_TIME_IN_FORCE,
     INVALID_TYPE,
     OVERLOADED,
-    UNKNOWN_OUTCOME,
     ApiError,
     invalid,
     linear_error,
@@ -60,11 +59,7 @@ class LinearFloor(Floor):
     def place(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         """`POST /fapi/v1/order`, `order.place`."""
         self.limits.admit_order(now_ns)
-        row = self._enter(account, params, now_ns)
-        if self.disturbances.unknown_outcomes:
-            self.disturbances.unknown_outcomes -= 1
-            raise ApiError(*UNKNOWN_OUTCOME)
-        return row
+        return self._enter(account, params, now_ns)
 
     def test(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         """`POST /fapi/v1/order/test`: all checks of form, no order."""

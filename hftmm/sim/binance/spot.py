@@ -9,7 +9,6 @@ from hftmm.sim.binance.errors import (
     INVALID_SIDE,
     INVALID_TIME_IN_FORCE,
     INVALID_TYPE,
-    UNKNOWN_OUTCOME,
     ApiError,
     illegal,
     invalid,
@@ -53,11 +52,7 @@ class SpotFloor(Floor):
         self.limits.admit_order(now_ns)
         ticket = self._ticket(params)
         shape = _shape(params)
-        row = self._enter(account, ticket, shape, now_ns)
-        if self.disturbances.unknown_outcomes:
-            self.disturbances.unknown_outcomes -= 1
-            raise ApiError(*UNKNOWN_OUTCOME)
-        return row
+        return self._enter(account, ticket, shape, now_ns)
 
     def test(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         """`POST /api/v3/order/test`: all checks of form, no order."""

@@ -25,6 +25,7 @@ from hftmm.sim.binance.lanes import Lanes
 from hftmm.sim.binance.linear import BAND as LINEAR_BAND
 from hftmm.sim.binance.linear import LinearFloor
 from hftmm.sim.binance.linear_account import LINEAR_FEES, LinearAccount
+from hftmm.sim.binance.linear_settings import LinearSettings
 from hftmm.sim.binance.listen_keys import ListenKeys
 from hftmm.sim.binance.rest import PublicRest
 from hftmm.sim.binance.spot import BAND as SPOT_BAND
@@ -33,7 +34,7 @@ from hftmm.sim.binance.spot_account import SPOT_FEES, SpotAccount
 from hftmm.sim.broker import Broker, Rules
 from hftmm.sim.ledger import Account
 from hftmm.sim.market import Market
-from hftmm.sim.peers import HttpAnswer, HttpQuery, Push
+from hftmm.sim.peers import HttpAnswer, HttpQuery, Matter, Push
 
 MOST_LOTS = 1_000_000_000
 MOST_ORDERS = 200
@@ -93,7 +94,9 @@ class Trading:
         shared = (self.broker, instruments, clock, rng, self.disturbances)
         spot, linear = SpotFloor(Kind.SPOT, *shared), LinearFloor(Kind.LINEAR, *shared)
         spot_rest, spot_frames = spot_endpoints(spot, SpotAccount(spot))
-        linear_rest, linear_frames = linear_endpoints(linear, LinearAccount(linear))
+        linear_rest, linear_frames = linear_endpoints(
+            linear, LinearAccount(linear), LinearSettings(linear)
+        )
         self._teller = Teller(spot, linear, clock)
         self._gate = Gate(
             PublicRest(market, instruments),
@@ -102,6 +105,7 @@ class Trading:
             KeyRing(self.broker.credentials.values()),
             self._listen_keys,
             clock,
+            self._lanes,
             self._settle,
         )
         self._api = WebSocketApi(
@@ -132,8 +136,8 @@ class Trading:
         client = self._clients.get(connection)
         if client is None:
             return False
-        answer = self._api.answer(client, frame, now_ns)
-        self._lanes.send("answer", Push(connection, answer), now_ns)
+        answer, matter = self._api.answer(client, frame, now_ns)
+        self._lanes.send("answer", Push(connection, answer, matter=matter), now_ns)
         return True
 
     def closed(self, connection: int) -> None:
@@ -185,7 +189,8 @@ class Trading:
             for number, subscriber in client.subscriptions.items():
                 if subscriber is account:
                     wrapped = {"subscriptionId": number, "event": event}
-                    push = Push(client.number, msgspec.json.encode(wrapped))
+                    frame = msgspec.json.encode(wrapped)
+                    push = Push(client.number, frame, matter=_matter(event))
                     self._lanes.send("event", push, now_ns)
 
     def _to_key(self, key: str, event: dict[str, Any], now_ns: int) -> None:
@@ -193,7 +198,8 @@ class Trading:
         bare = msgspec.json.encode(event)
         wrapped = b'{"stream":"%b","data":%b}' % (key.encode(), bare)
         for reader in self._readers(key):
-            push = Push(reader.number, wrapped if reader.combined else bare)
+            frame = wrapped if reader.combined else bare
+            push = Push(reader.number, frame, matter=_matter(event))
             self._lanes.send("event", push, now_ns)
 
     def _readers(self, key: str) -> Iterable[Connection]:
@@ -204,3 +210,18 @@ class Trading:
             and connection.route in ("", "private")
             and key in connection.topics
         ]
+
+
+def _matter(event: dict[str, Any]) -> Matter:
+    """What an event is about."""
+    match event["e"]:
+        case "TRADE_LITE":
+            return "fill"
+        case "executionReport":
+            return "fill" if event["x"] == "TRADE" else "order"
+        case "ORDER_TRADE_UPDATE":
+            return "fill" if event["o"]["x"] == "TRADE" else "order"
+        case "outboundAccountPosition" | "balanceUpdate" | "ACCOUNT_UPDATE":
+            return "account"
+        case _:
+            return ""
