@@ -288,7 +288,7 @@ async def test_the_description_names_every_face_of_every_venue() -> None:
         assert len({host.port for host in hosts}) == len(hosts)
 
 
-async def test_every_venue_tells_its_time_and_opens_its_order_faces() -> None:
+async def test_every_venue_tells_its_time_opens_its_order_faces_and_shows_its_account() -> None:
     async with (
         asyncio.timeout(PATIENCE_S),
         PracticeVenues(CONFIG) as venues,
@@ -313,6 +313,13 @@ async def test_every_venue_tells_its_time_and_opens_its_order_faces() -> None:
         ):
             async with client.ws_connect(url) as socket:
                 assert not socket.closed
+        for venue in ("binance", "bybit", "okx"):
+            async with client.get(f"{described['control']}/account?venue={venue}") as answer:
+                account = await answer.json()
+            wallets = {"spot", "linear"} if venue == "binance" else {"unified"}
+            assert account["balances"].keys() == wallets
+            assert all(one["USDT"]["total"] == "1000000" for one in account["balances"].values())
+            assert venues.switch(venue, "fill_on_cancel").accepted
 
 
 async def test_the_market_moves_with_the_clock() -> None:

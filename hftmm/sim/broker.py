@@ -21,17 +21,9 @@ from hftmm.sim.clearing import Clearing
 from hftmm.sim.filters import Rules
 from hftmm.sim.ledger import (
     COLLATERAL,
-    DEMO,
     PRACTICE_KEYS,
     Account,
-    Balance,
-    BalanceChanged,
-    BrokerEvent,
     Credentials,
-    Funding,
-    OrderChanged,
-    Position,
-    PositionChanged,
     concerns,
     start_balances,
 )
@@ -39,26 +31,7 @@ from hftmm.sim.market import Market
 from hftmm.sim.orders import Execution, Order, Refused, Ticket
 from hftmm.sim.spec import Spec
 
-__all__ = [
-    "COLLATERAL",
-    "DEMO",
-    "PRACTICE_KEYS",
-    "Account",
-    "Balance",
-    "BalanceChanged",
-    "Broker",
-    "BrokerEvent",
-    "Credentials",
-    "Execution",
-    "Funding",
-    "Order",
-    "OrderChanged",
-    "Position",
-    "PositionChanged",
-    "Refused",
-    "Rules",
-    "Ticket",
-]
+__all__ = ["MAX_LEVERAGE", "Broker", "Rules"]
 
 MAX_LEVERAGE: Final = 100
 

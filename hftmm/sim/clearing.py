@@ -293,10 +293,17 @@ class Clearing:
         if asset != COLLATERAL or not (account.unified or kind is Kind.LINEAR):
             return spare
         profit = ZERO
-        for spec in self._margined(account):
-            own, more = self._margins(account, spec)
-            spare -= own + more
-            profit += self.unrealised(account, spec)
+        for spec in self._contracts:
+            position = account.positions.get(spec.symbol)
+            held = account.open_value.get(spec.symbol)
+            notional = ZERO
+            if position is not None and position.base:
+                notional = position.base * self.mark(spec)
+                profit += notional - position.cost
+            if held is not None and (held.buys or held.sells):
+                spare -= _exposure(notional, held) / account.leverage_of(spec)
+            elif notional:
+                spare -= abs(notional) / account.leverage_of(spec)
         return spare + (profit if kind is Kind.LINEAR else min(profit, ZERO))
 
     def _set_aside(self, account: Account, order: Order, lots: int) -> bool:
