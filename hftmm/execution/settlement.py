@@ -103,7 +103,7 @@ class Settlement:
     ) -> None:
         """Nothing more can happen to it. What the venue said is final, what we inferred is not."""
         was_final = order.state.final
-        if was_final and (inferred or not order.inferred):
+        if was_final and not order.inferred:
             return
         # The venues tell a post-only order that would take in three ways: refused, canceled or
         # expired. It is one outcome.
