@@ -673,6 +673,9 @@ def test_a_market_the_venue_does_not_have_is_told_and_asked_for_again_later() ->
         else body
     )
     world.run(2 * SECOND)
+    line = world.lines["bybit"]
+    line.session._catalogue.surprised(world.now_ns)
+    world.run(SECOND)
     told = [note.event for note in world.engine.notes]
     assert told == [f"no {SPOT}"]
     assert list(world.lines["bybit"].session.depths) == [f"bybit {LINEAR}"]

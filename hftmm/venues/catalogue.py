@@ -32,6 +32,7 @@ class Catalogue:
         "_kinds",
         "_outlet",
         "_surprised_ns",
+        "_told",
         "_under_way",
         "_wanted",
         "listings",
@@ -47,6 +48,7 @@ class Catalogue:
         self._surprised_ns = -SURPRISE_NS
         self._again: list[tuple[int, Request]] = []
         self._under_way = 0
+        self._told: set[str] = set()
 
     def tick(self, now_ns: int) -> None:
         """Asks, if it is time to."""
@@ -79,7 +81,7 @@ class Catalogue:
                 continue
             if not _usable(defined):
                 text = f"{defined.symbol}: tick {defined.tick} cannot be traded here"
-                self._outlet.note("warning", f"no {defined.symbol}", text, now_ns)
+                self._tell(defined.symbol, text, now_ns)
                 continue
             known = self.listings.get(defined.symbol)
             listing = defined
@@ -98,9 +100,14 @@ class Catalogue:
         if self._under_way == 0 and missing:
             self._due_ns = min(self._due_ns, now_ns + MISSING_NS)
             for symbol in missing:
-                text = f"{symbol} is not listed or not trading"
-                self._outlet.note("warning", f"no {symbol}", text, now_ns)
+                self._tell(symbol, f"{symbol} is not listed or not trading", now_ns)
         return changed
+
+    def _tell(self, symbol: str, why: str, now_ns: int) -> None:
+        """Says once why there is no market."""
+        if symbol not in self._told:
+            self._told.add(symbol)
+            self._outlet.note("warning", f"no {symbol}", why, now_ns)
 
 
 def _usable(listing: Listing) -> bool:
