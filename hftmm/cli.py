@@ -180,7 +180,7 @@ def status(socket: Socket = None, /, *, config: ConfigFile = None) -> int:
     if not answer.accepted:
         complain(answer.text)
         return FAILED
-    print(answer.text)
+    print(answer.text, flush=True)
     return CLEAN
 
 
@@ -227,7 +227,7 @@ def replay(
     if missing:
         complain(f"{missing}: printing what --json prints")
     replayed.play()
-    print(msgspec.json.encode(replayed.report(depth)).decode())
+    print(msgspec.json.encode(replayed.report(depth)).decode(), flush=True)
     return CLEAN
 
 

@@ -555,6 +555,7 @@ def test_the_terminal_stays_when_its_engine_ends_and_fails_after_it(home: Home) 
         terminal.forget()
         os.kill(venues, signal.SIGKILL)
         terminal.shows("DISCONNECTED")
+        terminal.shows("the practice venues ended by SIGKILL")
         terminal.type("q")
         assert terminal.finish() == 1
         log = home.folder / "hftmm" / "hftmm.log"

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -99,8 +99,8 @@ async def desk(
     recorder: Recorder | None = None,
     faults: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Desk]:
-    """An engine on practice venues of its own."""
-    async with PracticeVenues(config) as venues:
+    """An engine on practice venues of its own, which have the default markets."""
+    async with PracticeVenues(CONFIG) as venues:
         for venue, fault in (faults or {}).items():
             assert venues.switch(venue, fault).accepted
         found = practice.described(json.dumps(venues.description).encode())
@@ -183,6 +183,26 @@ async def test_a_host_that_never_answers_does_not_hold_up_the_end() -> None:
     # Half the deadline of a request, which is what the end must not wait for.
     async with server, asyncio.timeout(2.5), running(made({"okx": urls})):
         await asked.wait()
+
+
+async def test_a_connection_that_the_venue_will_close_is_replaced_before_it_does() -> None:
+    async with desk() as at:
+        await until(lambda: at.live(PERP) == at.live(SPOT) == set(VENUES))
+        at.venues.switch("okx", "farewell")
+        await until(lambda: at.said("planned reconnect") and at.said("reconnected"))
+        syncs = [depth.sync for depth in at.engine.exchanges.sessions["okx"].depths.values()]
+        assert [(sync.gaps, sync.resyncs, sync.live) for sync in syncs] == [(0, 0, True)] * 2
+
+
+async def test_a_market_that_a_venue_does_not_trade_says_so() -> None:
+    wanted = replace(CONFIG, markets=MarketsConfig(symbols=(PERP, "DOGE/USDT")))
+    async with desk(wanted) as at:
+        await until(lambda: at.live(PERP) == set(VENUES))
+        shown = at.driver.picture(View(market="DOGE/USDT"))
+        assert {(quote.state, quote.reason) for quote in shown.venues} == {
+            ("down", "DOGE/USDT is not traded there")
+        }
+        assert at.said("DOGE/USDT is not listed or not trading")
 
 
 async def test_a_venue_that_asks_for_a_pause_gets_it_and_answers_after_it() -> None:

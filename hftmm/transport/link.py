@@ -306,7 +306,9 @@ class LinkDesk:
                     self._outbox = asyncio.Queue()
                     self._failure = ""
                 except Unavailable as error:
-                    self._failure = str(error)
+                    # While nobody is there, why the last engine went is the better news.
+                    if not isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+                        self._failure = str(error)
                     retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
 
     async def _converse(self, connection: ClientConnection) -> None:
