@@ -164,14 +164,14 @@ async def test_ccxt_pro_places_orders_over_the_websocket_api(ccxt_pro: Any) -> N
 async def python_binance(venues: dict[str, Any]) -> AsyncIterator[Any]:
     spot_urls, linear = venues["binance"]["spot"], venues["binance"]["linear"]
 
-    class Client(AsyncClient):  # type: ignore[misc]
+    class Client(AsyncClient):  # type: ignore[misc]  # it has no types
         API_URL = f"{spot_urls['rest']}/api"
         MARGIN_API_URL = f"{spot_urls['rest']}/sapi"
         FUTURES_URL = f"{linear['rest']}/fapi"
         WS_API_URL = spot_urls["api"]
         WS_FUTURES_URL = linear["api"]
 
-    class Sockets(BinanceSocketManager):  # type: ignore[misc]
+    class Sockets(BinanceSocketManager):  # type: ignore[misc]  # it has no types
         STREAM_URL = f"{spot_urls['stream']}/"
         FSTREAM_URL = f"{linear['stream']}/"
 
