@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal
 
 from hftmm.core.fees import FeeRates
@@ -84,13 +85,14 @@ class Desk:
         spot_fee_in: Literal["received", "quote"] = "received",
         book: bool = True,
         specs: tuple[Spec, ...] = (LINEAR, SPOT),
+        fees: Mapping[Kind, FeeRates] = MappingProxyType(FEES),
     ) -> None:
         self.market = StillMarket(*specs)
         self.broker = Broker(
             "okx",
             self.market,
             unified,
-            FEES,
+            fees,
             spot_fee_in,
             rules=rules,
             credentials=(DEMO, OTHER),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hftmm.config import PracticeConfig
 from hftmm.core.instrument import Kind, Side
@@ -507,6 +509,35 @@ def test_a_fok_order_does_not_count_on_its_own_account() -> None:
     order = desk.place("buy", 1001, 1500, time_in_force="fok")
     assert (order.state, order.reason) == ("expired", "fok")
     assert desk.place("buy", 1001, 1000, time_in_force="fok").state == "filled"
+
+
+def test_a_fok_order_does_not_count_on_reduce_only_orders_that_would_go() -> None:
+    desk = Desk(book=False)
+    desk.crowd("sell", 1000, 1000)
+    desk.place("buy", 1000, 1000, account=desk.other)
+    for ticks in (1001, 1002):
+        desk.place("sell", ticks, 1000, account=desk.other, reduce_only=True)
+    assert desk.place("buy", 1002, 2000, time_in_force="fok").state == "expired"
+    assert desk.place("buy", 1002, 1000, time_in_force="fok").state == "filled"
+    assert desk.other.position(LINEAR).base == 0
+
+
+@given(
+    st.sampled_from((LINEAR, SPOT)),
+    st.sampled_from(("buy", "sell")),
+    st.none() | st.integers(960, 1040),
+    st.integers(1, 30_000_000),
+    st.integers(1, 30_000_000),
+)
+def test_what_is_too_large_stays_so_when_it_grows(
+    one: Spec, side: Side, ticks: int | None, lots: int, more: int
+) -> None:
+    desk = Desk(rules={Kind.LINEAR: Rules(max_lots=25_000_000)})
+    desk.crowd("sell", 1006, 50_000_000, one)
+    desk.crowd("buy", 994, 50_000_000, one)
+    smaller = desk.ask(side, ticks, lots, one)
+    if isinstance(smaller, Refused) and smaller.rule in {"balance", "margin", "max_size"}:
+        assert isinstance(desk.ask(side, ticks, lots + more, one), Refused)
 
 
 # Reduce-only

@@ -88,7 +88,7 @@ class Trading(RuleBasedStateMachine):
         if isinstance(placed, Order):
             if placed.post_only:
                 assert not placed.fills or placed.state == "canceled"
-            if time_in_force == "fok" and self_trade != "none":
+            if time_in_force == "fok":
                 assert placed.filled_lots in {0, placed.lots}
             if placed.reduce_only:
                 assert abs(account.position(one).base) <= abs(base)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Side
 from hftmm.sim.ledger import (
     DEMO,
@@ -121,6 +122,17 @@ def test_makers_and_takers_pay_their_own_rate_on_contracts_in_the_collateral() -
     made = desk.place("sell", 1001)
     desk.crowd("buy", 1001, 6000)
     assert [(fill.fee, fill.maker) for fill in made.fills] == [(D("0.2002"), True)]
+
+
+def test_a_rebate_is_a_fee_below_zero() -> None:
+    rebate = {kind: FeeRates(D(-1), D(5)) for kind in (Kind.SPOT, Kind.LINEAR)}
+    desk = Desk(fees=rebate)
+    made = [desk.place("buy", 1000, one=one) for one in (LINEAR, SPOT)]
+    for one in (LINEAR, SPOT):
+        desk.crowd("sell", 1000, 1000, one)
+    assert [order.fills[0].fee for order in made] == [D("-0.1"), D("-0.0001")]
+    assert desk.account.spot["BTC"].total == D("21.0001")
+    desk.broker._check()
 
 
 def test_profit_reaches_the_balance_when_it_is_realised_and_not_before() -> None:

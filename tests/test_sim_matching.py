@@ -141,10 +141,11 @@ def test_an_order_can_only_be_cut_to_less_than_it_has(order: int, lots: int) -> 
 def test_offers_are_what_an_order_would_match_without_its_owners_own() -> None:
     engine = book(("sell", 102, 5), ("sell", 101, 4), ("sell", 104, 9))
     engine.place("sell", 101, 7, 0, owner="me")
-    assert [*engine.offers("buy", 102)] == [(101, 4), (101, 7), (102, 5)]
-    assert [*engine.offers("buy", 102, "me")] == [(101, 4), (101, 7), (102, 5)]
-    assert [*engine.offers("buy", 102, "me", "expire_maker")] == [(101, 4), (102, 5)]
-    assert [*engine.offers("buy", 102, "me", "expire_taker")] == [(101, 4)]
+    flow, own, far = (101, 4, 2), (101, 7, 4), (102, 5, 1)
+    assert [*engine.offers("buy", 102)] == [flow, own, far]
+    assert [*engine.offers("buy", 102, "me")] == [flow, own, far]
+    assert [*engine.offers("buy", 102, "me", "expire_maker")] == [flow, far]
+    assert [*engine.offers("buy", 102, "me", "expire_taker")] == [flow]
     assert [*engine.offers("sell", 1)] == []
     assert engine.crosses("buy", 101)
     assert not engine.crosses("buy", 100)

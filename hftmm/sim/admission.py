@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +11,7 @@ from hftmm.sim.blotter import Listed, reducible
 from hftmm.sim.clearing import Clearing
 from hftmm.sim.filters import Rules, affordable, cost, limit_of_band, refusal, takeable
 from hftmm.sim.ledger import Account
+from hftmm.sim.matching import Offer
 from hftmm.sim.orders import Order, Refused, Ticket
 from hftmm.sim.spec import Spec
 
@@ -33,8 +35,9 @@ class Admitted(msgspec.Struct, frozen=True):
 class Admission:
     """The door of a venue: filters, client ids, funds."""
 
-    def __init__(self, clearing: Clearing) -> None:
+    def __init__(self, clearing: Clearing, accounts: Mapping[str, Account]) -> None:
         self._clearing = clearing
+        self._accounts = accounts
 
     def edge(self, listed: Listed, ticket: Ticket) -> int:
         """The last price of the band on the ticket's side, in ticks."""
@@ -66,7 +69,7 @@ class Admission:
         fillable = True
         if ticket.time_in_force == "fok":
             offers = engine.offers(ticket.side, limit, account.key, ticket.self_trade)
-            fillable = takeable(offers, lots) == lots
+            fillable = takeable(self._firm(listed, offers), lots) == lots
             if not fillable and rules.fok_refuses:
                 return Refused("fok_unfillable", f"{lots} lots cannot be filled at once")
         lack = self._lack(account, listed, ticket, limit, lots)
@@ -101,6 +104,24 @@ class Admission:
         if not base or (base > 0) == (ticket.side == "buy"):
             return Refused("reduce_only", f"no position that a {ticket.side} would reduce")
         return min(ticket.lots, reducible(account, listed.spec))
+
+    def _firm(self, listed: Listed, offers: Iterable[Offer]) -> Iterator[Offer]:
+        """Offers less what reduce-only orders will not give once others have emptied a position."""
+        positions: dict[str, int] = {}
+        for ticks, offered, number in offers:
+            lots = offered
+            order = listed.resting.get(number)
+            if order is not None:
+                name = order.account
+                held = positions.get(name)
+                if held is None:
+                    base = self._accounts[name].position(listed.spec).base
+                    held = int(base / listed.spec.lot)
+                sign = 1 if order.side == "buy" else -1
+                if order.reduce_only:
+                    lots = min(lots, max(0, -sign * held))
+                positions[name] = held + sign * lots
+            yield ticks, lots, number
 
     def _lack(
         self, account: Account, listed: Listed, ticket: Ticket, limit: int, lots: int

@@ -150,7 +150,7 @@ class Blotter:
         engine = self.listed[order.spec.symbol].engine
         side: Side = "sell" if order.side == "buy" else "buy"
         better = sum(
-            lots for ticks, lots in engine.offers(side, order.ticks) if ticks != order.ticks
+            lots for ticks, lots, _ in engine.offers(side, order.ticks) if ticks != order.ticks
         )
         lots = better + engine.queue_ahead(order.resting_id) + order.remaining_lots
         engine.place(side, order.ticks, lots, now_ns, immediate=True)

@@ -97,7 +97,7 @@ class Broker:
             for name in dict.fromkeys(entry.account for entry in self.credentials.values())
         }
         self._blotter = Blotter(self._listed, self.accounts, self.clearing)
-        self._admission = Admission(self.clearing)
+        self._admission = Admission(self.clearing, self.accounts)
         self.fill_before_cancel = 0
         self._dead_men: dict[tuple[str, Spec | Kind | None], int] = {}
 

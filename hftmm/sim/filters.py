@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 import msgspec
 
 from hftmm.core.instrument import Side
+from hftmm.sim.matching import Offer
 from hftmm.sim.orders import Refused, Ticket
 from hftmm.sim.spec import Spec
 
@@ -88,20 +89,20 @@ def refusal(ticket: Ticket, lots: int, ticks: int, rules: Rules, edge: int) -> R
     return None
 
 
-def takeable(offers: Iterable[tuple[int, int]], lots: int) -> int:
-    """Of `lots`, how many the offers (ticks, lots) hold."""
+def takeable(offers: Iterable[Offer], lots: int) -> int:
+    """Of `lots`, how many the offers hold."""
     found = 0
-    for _, offered in offers:
+    for _, offered, _ in offers:
         found += offered
         if found >= lots:
             return lots
     return found
 
 
-def cost(offers: Iterable[tuple[int, int]], lots: int) -> int:
+def cost(offers: Iterable[Offer], lots: int) -> int:
     """Ticks times lots paid for `lots`, or for all there is."""
     total = 0
-    for ticks, offered in offers:
+    for ticks, offered, _ in offers:
         taken = min(lots, offered)
         total += taken * ticks
         lots -= taken
@@ -110,10 +111,10 @@ def cost(offers: Iterable[tuple[int, int]], lots: int) -> int:
     return total
 
 
-def affordable(offers: Iterable[tuple[int, int]], budget: int) -> int:
+def affordable(offers: Iterable[Offer], budget: int) -> int:
     """The most lots that `budget` ticks times lots buys."""
     lots = 0
-    for ticks, offered in offers:
+    for ticks, offered, _ in offers:
         taken = min(offered, budget // ticks)
         lots += taken
         budget -= taken * ticks

@@ -7,7 +7,7 @@ Everything here is exact and deterministic: same calls, same fills, same sequenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from sortedcontainers import SortedDict
@@ -25,6 +25,7 @@ __all__ = [
     "Level",
     "Listener",
     "MatchingEngine",
+    "Offer",
     "Placed",
     "SelfTrade",
     "Spec",
@@ -32,6 +33,10 @@ __all__ = [
 
 SelfTrade = Literal["none", "expire_taker", "expire_maker", "expire_both"]
 """What happens instead when an order meets one of the same owner; the taker's word counts."""
+
+
+Offer: TypeAlias = tuple[int, int, int]
+"""Ticks, lots and number of an order that another would match."""
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -216,8 +221,8 @@ class MatchingEngine:
 
     def offers(
         self, side: Side, ticks: int, owner: str = "", self_trade: SelfTrade = "none"
-    ) -> Iterator[tuple[int, int]]:
-        """Ticks and lots that an order at this price would match, order by order, best first."""
+    ) -> Iterator[Offer]:
+        """What an order at this price would match, order by order, best first."""
         book, limit = (self._asks, ticks) if side == "buy" else (self._bids, -ticks)
         alert = owner != "" and self_trade != "none"
         for key, queue in book.items():
@@ -228,7 +233,7 @@ class MatchingEngine:
                     if self_trade != "expire_maker":
                         return
                     continue
-                yield queue.ticks, order.lots
+                yield queue.ticks, order.lots, order.order_id
 
     def watch(self, watcher: Callable[[Fill], None]) -> None:
         """Calls `watcher` with every fill of a resting order that has an owner, as it happens.
