@@ -5,6 +5,7 @@ Checklist (B) of the protocol notes, in raw requests and frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -497,3 +498,64 @@ def test_an_unknown_order_is_51603() -> None:
     for name in ({"clOrdId": "nobody"}, {"ordId": "1"}, {"ordId": "2500000000000000009"}):
         _, body = one.rest("GET", "trade/order", {"instId": SWAP, **name})
         assert (body["code"], body["data"]) == ("51603", [])
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def test_a_login_stamp_may_be_a_number() -> None:
+    one = venue()
+    one.open()
+    stamp = START // SECOND
+    claim = {
+        "apiKey": "practice-key",
+        "passphrase": PASSPHRASE,
+        "timestamp": stamp,
+        "sign": sign(SECRET, f"{stamp}GET/users/self/verify"),
+    }
+    assert one.send({"op": "login", "args": [claim]})[0]["event"] == "login"
+
+
+def types(row: Json, but: Mapping[str, type]) -> dict[str, type]:
+    """Fields of a row that are neither text nor what they are said to be."""
+    return {
+        name: type(value) for name, value in row.items() if type(value) is not but.get(name, str)
+    }
+
+
+def test_every_field_of_an_order_push_has_the_documented_type() -> None:
+    one = member()
+    frames = one.operate("order", swap_order(one.price("sell", 5), reduceOnly=False))
+    frames += one.operate("order", swap_order(one.price("buy", 5)))
+    others = {"attachAlgoOrds": list, "linkedAlgoOrd": dict}
+    for row in orders(frames):
+        assert types(row, others) == {}
+        assert (row["reduceOnly"], row["isTpLimit"]) == ("false", "false")
+        assert len(row["uTime"]) == len(row["cTime"]) == 13
+    record = one.get("trade/orders-history", instType="SWAP")[0]
+    assert types(record, others) == {}
+    (fill, *_) = one.get("trade/fills")
+    assert types(fill, {}) == {}
+    for frame in frames:
+        if "op" in frame:
+            assert types(frame, {"data": list}) == {}
+            assert types(frame["data"][0], {}) == {}
+
+
+def test_every_field_of_balances_and_positions_has_the_documented_type() -> None:
+    one = member()
+    one.operate("order", swap_order(one.price("sell", 5)))
+    said = one.subscribe({"channel": "account"}, {"channel": "positions", "instType": "ANY"})
+    for frame in said:
+        assert (type(frame["curPage"]), type(frame["lastPage"])) == (int, bool)
+    (account,) = of(said, "account")[0]["data"]
+    assert types(account, {"details": list}) == {}
+    switches = {"collateralEnabled": bool, "collateralRestrict": bool}
+    for detail in account["details"]:
+        assert types(detail, switches) == {}
+    (position,) = of(said, "positions")[0]["data"]
+    assert types(position, {"closeOrderAlgo": list}) == {}
+    (limits,) = one.get("public/price-limit", instId=SWAP)
+    assert types(limits, {"enabled": bool}) == {}
+    (bill,) = one.get("account/bills", type="2")
+    assert types(bill, {}) == {}

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import ccxt
 import ccxt.pro
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from okx.Account import AccountAPI
 from okx.MarketData import MarketAPI
 from okx.PublicData import PublicAPI
 from okx.Trade import TradeAPI
+from okx.websocket.WsPrivateAsync import WsPrivateAsync
 
 DEADLINE_S = 30
 T = TypeVar("T")
@@ -149,7 +159,7 @@ def test_ccxt_with_a_wrong_secret_is_told_so(venues: dict[str, Any]) -> None:
         client.fetch_balance()
 
 
-# --- python-okx: REST; its WebSocket insists on TLS and is not pointed at loopback ----------
+# --- python-okx: REST over plain HTTP; its WebSocket insists on TLS -------------------------
 
 
 @pytest.fixture
@@ -217,3 +227,98 @@ def test_python_okx_reads_its_account_and_the_clock(api: Callable[[Any], Any]) -
     assert account.get_account_bills()["code"] == "0"
     (fee,) = account.get_fee_rates(instType="SPOT", instId="BTC-USDT")["data"]
     assert fee["feeGroup"][0]["taker"] == "-0.001"
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for loopback with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "practice venues")])
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "loopback.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.fixture
+async def wss(
+    venues: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[str]:
+    """The private stream behind TLS: a relay in front of what the venue serves in the clear."""
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    private = urlsplit(venues["okx"]["private"])
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65_536):
+            writer.write(chunk)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, downstream = await asyncio.open_connection(private.hostname, private.port)
+        await asyncio.gather(pump(reader, downstream), pump(upstream, writer))
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    yield f"wss://127.0.0.1:{port}{private.path}"
+    server.close()
+
+
+async def test_python_okx_hears_its_fill_on_the_private_stream(
+    venues: dict[str, Any], api: Callable[[Any], Any], wss: str
+) -> None:
+    credentials = venues["credentials"]
+    name = "BTC-USDT-SWAP"
+    (instrument,) = api(PublicAPI).get_instruments(instType="SWAP", instId=name)["data"]
+    (book,) = api(MarketAPI).get_orderbook(instId=name, sz="1")["data"]
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def until(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while not wanted(frame := await heard.get()):
+            pass
+        return frame
+
+    stream = WsPrivateAsync(
+        credentials["key"], credentials["passphrase"], credentials["secret"], wss
+    )
+    await soon(stream.start())
+    channels = [{"channel": "orders", "instType": "SWAP"}]
+    await soon(stream.subscribe(channels, lambda text: heard.put_nowait(json.loads(text))))
+    await soon(until(lambda frame: frame.get("event") == "subscribe"))
+    limit = str(Decimal(book["asks"][0][0]) + 100)
+    order = {
+        "instIdCode": instrument["instIdCode"],
+        "tdMode": "cross",
+        "side": "buy",
+        "ordType": "ioc",
+        "sz": "1",
+        "px": limit,
+    }
+    await soon(stream.place_order([order], id="1"))
+    reply = await soon(until(lambda frame: frame.get("op") == "order"))
+    number = reply["data"][0]["ordId"]
+    filled = await soon(until(lambda frame: frame.get("data", [{}])[0].get("state") == "filled"))
+    assert filled["data"][0]["ordId"] == number
+    assert filled["data"][0]["tradeId"]
+    await soon(stream.stop())
