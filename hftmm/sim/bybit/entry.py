@@ -61,6 +61,7 @@ class OrderEntry:
         settings: Mapping[str, Settings],
     ) -> None:
         self.raced: list[Order] = []
+        self.skew_ns = 0
         self._broker = broker
         self._instruments = instruments
         self._settings = settings
@@ -105,15 +106,16 @@ class OrderEntry:
         """Accepted, not more; one that filled a moment ago is accepted too, and in vain."""
         instrument = self._instrument(body)
         order = self._order(account, instrument.spec, body)
-        if order is not None and order.state == "filled" and now_ns - order.updated_ns < RACE_NS:
+        if order is None:
+            raise refused("unknown_order", instrument.category)
+        if order.open:
+            canceled = self._broker.cancel(account, order.id, instrument.spec, now_ns)
+            if not isinstance(canceled, Turned):
+                return _named(order)
+        if order.state == "filled" and now_ns - order.updated_ns < RACE_NS:
             self.raced.append(order)
             return _named(order)
-        if order is None or not order.open:
-            raise refused("unknown_order", instrument.category)
-        canceled = self._broker.cancel(account, order.id, instrument.spec, now_ns)
-        if isinstance(canceled, Turned):
-            raise self._turned(canceled, instrument.category, order.side)
-        return _named(canceled)
+        raise refused("unknown_order", instrument.category)
 
     def cancel_all(self, account: Account, body: Body, now_ns: int) -> Row:
         """Everything of a category; on linear of one symbol, base coin or settle coin.
@@ -175,7 +177,7 @@ class OrderEntry:
                 if number >= granted:
                     raise Refused(10006, "Too many visits!")
                 row |= act(account, item | {"category": body["category"]}, now_ns)
-                created = str(now_ns // MILLISECOND)
+                created = str((now_ns + self.skew_ns) // MILLISECOND)
                 verdicts.append({"code": 0, "msg": "OK"})
             except Refused as error:
                 verdicts.append({"code": error.code, "msg": str(error)})

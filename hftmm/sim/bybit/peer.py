@@ -181,7 +181,7 @@ class BybitPeer:
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
         """A REST request arrived. One that is about an account is answered a moment later."""
-        self.views.skew_ns = self.skew_ns
+        self.views.skew_ns = self._entry.skew_ns = self.skew_ns
         answered = self._gateway.answer(query, now_ns, self.skew_ns)
         self._tell_accounts(now_ns)
         if query.path.startswith("/v5/market/"):
@@ -191,7 +191,7 @@ class BybitPeer:
     def advance(self, now_ns: int) -> None:
         """Time passed: news goes out, then what was said is answered, then the idle are cut."""
         self._now_ns = now_ns
-        self.views.skew_ns = self.skew_ns
+        self.views.skew_ns = self._entry.skew_ns = self.skew_ns
         stamp_ms = self._stamp_ms(now_ns)
         self.broker.advance(now_ns)
         self.private.advance(now_ns)
