@@ -44,7 +44,7 @@ class Credentials:
 
 
 class SignedRequest(msgspec.Struct, frozen=True, gc=False):
-    """A REST call ready to be sent: signed over exactly these bytes.
+    """A REST call ready to be sent: signed over exactly these bytes, which its repr hides.
 
     Attributes:
         path: includes the query string. headers: includes the signature where the venue wants it.
@@ -62,13 +62,20 @@ class SignedRequest(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     weight: int = 1
 
+    def __repr__(self) -> str:
+        path = self.path.partition("?")[0]
+        return f"<SignedRequest {self.route} {self.method} {path} {self.purpose}>"
+
 
 class StreamFrame(msgspec.Struct, frozen=True, gc=False):
-    """A text frame for a private or trading stream."""
+    """A text frame for a private or trading stream; its repr hides it, as it may be signed."""
 
     route: str
     frame: bytes
     request_id: str = ""
+
+    def __repr__(self) -> str:
+        return f"<StreamFrame {self.route} {self.request_id}>"
 
 
 Listings: TypeAlias = Mapping[tuple[Kind, str], Listing]
@@ -104,6 +111,8 @@ class PrivateRules:
         dead_man_ns: shortest and longest time a dead-man switch takes; (0, 0) if there is none.
         amend_keeps: what an amend may change without losing queue priority: "", or "size down".
         batch: orders one request may carry.
+        amends_price: False where an amend can only make an order smaller (Binance spot).
+        fills_window_ns: longest span one `fills_since` covers from its beginning; 0 if not limited.
     """
 
     order_budget: tuple[int, int]
@@ -113,6 +122,8 @@ class PrivateRules:
     amend_keeps: str = ""
     batch: int = 1
     per_listing: bool = True
+    amends_price: bool = True
+    fills_window_ns: int = 0
 
 
 class PrivateCodec(Protocol):
