@@ -84,9 +84,10 @@ class Engine:
 
     def settle(self, now_ns: int) -> None:
         """Every book of this read is up to date: look for what can be made of them."""
-        for market in self._dirty.values():
-            market.detector.check(now_ns)
-        self._dirty.clear()
+        if self._dirty:
+            for market in self._dirty.values():
+                market.detector.check(now_ns)
+            self._dirty.clear()
 
     # ---- MarketSink -------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from hftmm.venues.codec import MILLISECOND, SECOND, Feed, StreamRules, VenueCodec
+from hftmm.venues.depth import DepthFeed
 
 ANSWER_WITHIN_NS: Final = 10 * SECOND
 """A control message that got no answer for so long is sent again."""
@@ -18,7 +19,14 @@ _HOUR_NS: Final = 3600 * SECOND
 
 
 class Target(Protocol):
-    """Who takes the frames of one feed on one connection."""
+    """Who takes the frames of one feed on one connection.
+
+    Attributes:
+        depth: whose book it is that flags other than 0 speak of; None if it never returns any.
+    """
+
+    @property
+    def depth(self) -> DepthFeed | None: ...
 
     def received(self, frame: bytes, now_ns: int) -> int: ...
 

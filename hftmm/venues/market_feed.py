@@ -17,7 +17,7 @@ class MarketFeed:
     delivered the same trades.
     """
 
-    __slots__ = ("_codec", "_depths", "_feed", "_muted", "_sink")
+    __slots__ = ("_codec", "_depths", "_feed", "_muted", "_sink", "depth")
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class MarketFeed:
         Args:
             depths: by listing key, whose books take the quotes.
         """
+        self.depth = None
         self._feed = feed
         self._codec = codec
         self._depths = depths

@@ -26,7 +26,6 @@ from typing import Final
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from hftmm.book.kernels import APPLIED, ROOM, apply, kernel, native
 from hftmm.book.kernels import STATE_ID as BOOK_STATE_ID
@@ -50,7 +49,15 @@ NUMBERS: Final = 2 * SIDE_ROOM
 DECLINED: Final = -1
 LOOK: Final = 64
 
-_LONGEST_NAME: Final = 23
+REQUIRED, PLACES, CHAINED, KEYS = range(4)
+_ROW: Final = 25
+"""A scanner's plan, one array since every argument of a kernel costs its conversion: bits of the
+slots that must be there, decimal places of the grid, 1 if a message names the id before it;
+then a row a slot: length of its key, its last bytes as one number, and all its bytes.
+"""
+_LONGEST_NAME: Final = _ROW - 2
+_TAIL: Final = 2**56 - 1
+"""The last seven bytes of a key as one number: all of most keys."""
 _MANTISSA: Final = 2**53
 _POWERS = np.array([10.0**i for i in range(23)])
 """10**22 is the largest power of ten that is an exact double, and an integer up to 2**53 is one,
@@ -68,7 +75,6 @@ _bytes = numba.types.Bytes(numba.uint8, 1, "C", readonly=True)
 _int, _float = numba.int64, numba.float64
 _ints, _floats = numba.int64[::1], numba.float64[::1]
 _blocks, _float_blocks = numba.int64[:, ::1], numba.float64[:, ::1]
-_names = numba.uint8[:, ::1]
 _tuple_of: Callable[..., Callable[..., object]] = numba.types.UniTuple
 
 
@@ -91,16 +97,17 @@ def _string_end(frame: bytes, i: int, end: int) -> int:
     return -1
 
 
-@kernel(_int(_bytes, _int, _int, _names))
-def _match(frame: bytes, start: int, stop: int, names: npt.NDArray[np.uint8]) -> int:
-    """Slot of the key frame[start:stop], -1 if it is none of ours."""
+@kernel(_int(_bytes, _int, _int, _int, _ints))
+def _match(frame: bytes, start: int, stop: int, tail: int, plan: Ticks) -> int:
+    """Slot of the key frame[start:stop] that ends in `tail`, -1 if it is none of ours."""
     length = stop - start
     for slot in range(SLOTS):
-        if length == names[slot, 0] and length > 0:
+        row = KEYS + slot * _ROW
+        if tail == plan[row + 1] and length == plan[row]:
             i = 0
-            while i < length and frame[start + i] == names[slot, i + 1]:
+            while i < length - 7 and frame[start + i] == plan[row + 2 + i]:
                 i += 1
-            if i == length:
+            if i >= length - 7:
                 return slot
     return -1
 
@@ -290,27 +297,19 @@ def _kind(frame: bytes, start: int, stop: int) -> int:
     return 0
 
 
-@kernel(_int(_bytes, _names, _int, _int, _float, _ints, _floats))
-def scan(
-    frame: bytes,
-    names: npt.NDArray[np.uint8],
-    required: int,
-    decimals: int,
-    multiplier: float,
-    ticks: Ticks,
-    sizes: Sizes,
-) -> int:
+@kernel(_int(_bytes, _ints, _float, _ints, _floats))
+def scan(frame: bytes, plan: Ticks, multiplier: float, ticks: Ticks, sizes: Sizes) -> int:
     """Walks one frame.
 
     Args:
-        names: row per slot: length of its key, then the key.
-        required: bit per slot that must be there.
+        plan: see KEYS.
 
     Returns:
         Bits of the slots seen, with the levels, bids first, in `ticks` and `sizes` and the
         numbers in `ticks` from NUMBERS on; -1 if declined, with the arrays undefined.
     """
     numbers = ticks[NUMBERS:]
+    decimals = plan[PLACES]
     end = len(frame)
     if end == 0 or frame[0] != _OPEN_OBJECT:
         return -1
@@ -342,10 +341,18 @@ def scan(
         elif phase in (_KEY, _FIRST_KEY):
             if c != _QUOTE:
                 return -1
-            stop = _string_end(frame, i + 1, end)
-            if stop < 0 or _at(frame, stop + 1, end) != _COLON:
+            stop = i + 1
+            tail = 0
+            c = _at(frame, stop, end)
+            while c != _QUOTE:
+                if c < 32 or c > 126 or c == _BACKSLASH:
+                    return -1
+                tail = (tail << 8 | c) & _TAIL
+                stop += 1
+                c = _at(frame, stop, end)
+            if _at(frame, stop + 1, end) != _COLON:
                 return -1
-            slot = _match(frame, i + 1, stop, names)
+            slot = _match(frame, i + 1, stop, tail, plan)
             if slot >= 0:
                 if (seen >> slot) & 1:
                     return -1
@@ -398,7 +405,7 @@ def scan(
                 return -1
             slot = -1
             phase = _AFTER
-    if seen & required != required:
+    if seen & plan[REQUIRED] != plan[REQUIRED]:
         return -1
     if n_asks and at == SIDE_ROOM:
         for j in range(n_asks):
@@ -423,14 +430,11 @@ def scan(
     return seen
 
 
-@kernel(_int(_bytes, _names, _int, _int, _float, _int, _ints, _floats, _blocks, _float_blocks))
+@kernel(_int(_bytes, _ints, _float, _ints, _floats, _blocks, _float_blocks))
 def advance(
     frame: bytes,
-    names: npt.NDArray[np.uint8],
-    required: int,
-    decimals: int,
+    plan: Ticks,
     multiplier: float,
-    chained: int,
     ticks: Ticks,
     sizes: Sizes,
     ints: Ticks,
@@ -439,18 +443,18 @@ def advance(
     """Scans one frame and applies it, if it is beyond doubt the book's next.
 
     Args:
-        chained: 1 if a message names the id before it, 0 if ids are contiguous.
+        plan: see KEYS.
         ints, floats: the book.
 
     Returns:
         Flags of `kernels.apply`; DECLINED if the general decoder must have the frame; LOOK if it
         was scanned, but whether it follows is for the venue's rule to say.
     """
-    if scan(frame, names, required, decimals, multiplier, ticks, sizes) < 0:
+    if scan(frame, plan, multiplier, ticks, sizes) < 0:
         return DECLINED
     applied = ints[0, APPLIED]
     final = ticks[NUMBERS + FINAL_ID]
-    before = ticks[NUMBERS + PREV_ID] if chained else ticks[NUMBERS + FIRST_ID] - 1
+    before = ticks[NUMBERS + PREV_ID] if plan[CHAINED] else ticks[NUMBERS + FIRST_ID] - 1
     # An id of 1 begins anew at Bybit, whatever came before it.
     if (
         before != applied
@@ -469,7 +473,8 @@ def advance(
     return flags
 
 
-_advance = native(advance)
+advance_frame = native(advance)
+"""`advance`, to be called with a frame, a scanner's `arguments`, and the blocks of its book."""
 
 
 class Scratch:
@@ -483,9 +488,14 @@ class Scratch:
 
 
 class DepthScanner:
-    """Scans the depth frames of one listing."""
+    """Scans the depth frames of one listing.
 
-    __slots__ = ("_arguments", "_listing", "_scratch")
+    Attributes:
+        arguments: what the kernel needs of it. Kept as one tuple: unpacking it is cheaper than
+            looking each of them up again.
+    """
+
+    __slots__ = ("_listing", "_scratch", "arguments")
 
     def __init__(self, listing: Listing, layout: Layout, scratch: Scratch) -> None:
         """
@@ -503,31 +513,26 @@ class DepthScanner:
             layout.bids,
             layout.asks,
         )
-        required = 0
-        names = np.zeros((SLOTS, _LONGEST_NAME + 1), dtype=np.uint8)
+        plan = np.zeros(KEYS + SLOTS * _ROW, dtype=np.int64)
+        plan[PLACES] = listing.decimals
+        plan[CHAINED] = bool(layout.prev_id)
         for slot, key in enumerate(keys):
             if len(key) > _LONGEST_NAME:
                 raise ValueError(f"layout key {key!r} is longer than {_LONGEST_NAME} bytes")
-            names[slot, 0] = len(key)
-            names[slot, 1 : 1 + len(key)] = np.frombuffer(key, dtype=np.uint8)
+            row = KEYS + slot * _ROW
+            # A slot without a key has the length no key has.
+            plan[row] = len(key) or -1
+            plan[row + 1] = int.from_bytes(key) & _TAIL
+            plan[row + 2 : row + 2 + len(key)] = np.frombuffer(key, dtype=np.uint8)
             if key and slot != CHECKSUM:
-                required |= 1 << slot
+                plan[REQUIRED] |= 1 << slot
         self._listing = listing
         self._scratch = scratch
-        # Kept as one tuple: unpacking it is cheaper than looking each of them up again.
-        self._arguments = (
-            names,
-            required,
-            listing.decimals,
-            float(listing.multiplier),
-            int(bool(layout.prev_id)),
-            scratch.ticks,
-            scratch.sizes,
-        )
+        self.arguments = (plan, float(listing.multiplier), scratch.ticks, scratch.sizes)
 
     def advance(self, frame: bytes, book: OrderBook) -> int:
-        """Applies the frame to the book if it plainly follows; see the kernel."""
-        return _advance(frame, *self._arguments, book.ints, book.floats)
+        """Applies the frame to the book if it plainly follows; see `advance`."""
+        return advance_frame(frame, *self.arguments, book.ints, book.floats)
 
     def delta(self, received_ns: int) -> BookDelta | None:
         """The delta scanned last, on arrays that the next frame overwrites.

@@ -140,10 +140,9 @@ class VenueSession:
         except MalformedFrame as error:
             self._malformed(source, target, frame, error, now_ns)
             return
-        if flags:
-            depth = target.depth if isinstance(target, Overlap) else target
-            if isinstance(depth, DepthFeed):
-                self._books.moved(depth, flags, now_ns)
+        depth = target.depth
+        if flags and depth is not None:
+            self._books.moved(depth, flags, now_ns)
 
     def responded(self, request: Request, status: int, body: bytes, now_ns: int) -> None:
         """A REST request was answered; status 0 if it failed, with the reason as body."""
@@ -290,12 +289,8 @@ class VenueSession:
     def _malformed(
         self, source: Link, target: Target | None, frame: bytes, error: MalformedFrame, now_ns: int
     ) -> None:
-        depth = target.depth if isinstance(target, Overlap) else target
-        if (
-            isinstance(error, OffGrid)
-            and isinstance(depth, DepthFeed)
-            and self._refine(depth, error, now_ns)
-        ):
+        depth = None if target is None else target.depth
+        if isinstance(error, OffGrid) and depth is not None and self._refine(depth, error, now_ns):
             source.frames -= 1
             self.frames -= 1
             self.received(source.number, frame, now_ns)
@@ -308,7 +303,7 @@ class VenueSession:
         if isinstance(target, Overlap) and not target.leading:
             # The connection in use goes on; this one does not take over before it is in step.
             target.in_step = False
-        elif isinstance(depth, DepthFeed):
+        elif depth is not None:
             self._books.lose(depth, f"malformed frame: {error.kind}", now_ns)
 
     def _refine(self, depth: DepthFeed, error: OffGrid, now_ns: int) -> bool:
