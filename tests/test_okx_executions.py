@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.okx_members import (
     CODE,
@@ -859,3 +861,100 @@ def test_the_books_of_the_venue_add_up_after_a_day_of_everything() -> None:
     signed = sum(Decimal(f["fillSz"]) * (1 if f["side"] == "buy" else -1) for f in fills)
     rows = one.get("account/positions", instId=SWAP)
     assert Decimal(rows[0]["pos"]) == signed
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(
+    ["instIdCode", "instId", "tdMode", "side", "ordType", "px", "sz", "clOrdId", "tag", "stpMode",
+     "reduceOnly", "tgtCcy", "posSide", "ordId", "newPx", "newSz", "reqId", "cxlOnFail",
+     "pxAmendType", "attachAlgoOrds"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    op=st.sampled_from(["order", "amend-order", "cancel-order", "batch-orders", "subscribe"]),
+    change=st.dictionaries(FIELDS, JSON_VALUES, max_size=3),
+)
+def test_whatever_an_order_says_it_is_answered_and_the_books_add_up(op: str, change: Json) -> None:
+    one = member()
+    order = swap_order(one.price("sell", 5)) | {"clOrdId": "a", "newSz": "2"} | change
+    assert one.operate(op, order)
+    spot = spot_order(one.price("sell", 5, SPOT)) | {"clOrdId": "b", "newSz": "2"} | change
+    for path in ("trade/order", "trade/amend-order", "trade/cancel-order", "account/set-leverage"):
+        status, body = one.rest("POST", path, spot)
+        assert status < 500
+        assert body.keys() >= {"code", "msg", "data"}
+    one.peer.broker._check()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["rest", "take", "hit", "amend", "cancel", "sell"]),
+            st.integers(1, 60),
+        ),
+        max_size=25,
+    )
+)
+def test_pushes_queries_and_positions_tell_one_story(steps: list[tuple[str, int]]) -> None:
+    one = member()
+    pushed: list[Json] = []
+    for step, lots in steps:
+        size = f"{Decimal(lots) / 100:f}"
+        bid = one.price("sell", -1)
+        pending = one.get("trade/orders-pending")
+        match step:
+            case "rest":
+                frames = one.operate("order", swap_order(bid, size, stpMode="cancel_both"))
+            case "take":
+                frames = one.operate("order", swap_order(crossing(one), size, ordType="ioc"))
+            case "sell":
+                low = one.price("buy", 30)
+                frames = one.operate("order", swap_order(low, size, side="sell", ordType="ioc"))
+            case "hit":
+                one.hit("sell", one.price("buy", 5), lots)
+                frames = one.wait(5)
+            case "amend" if pending:
+                frames = one.operate("amend-order", amend(pending[0], newSz=size))
+            case "cancel" if pending:
+                frames = one.operate("cancel-order", cancel(pending[-1]))
+            case _:
+                frames = []
+        pushed += orders(frames + one.wait(150))
+        one.peer.broker._check()
+    fills = [row for row in pushed if row["tradeId"]]
+    assert len({row["tradeId"] for row in fills}) == len(fills)
+    signed = sum(Decimal(row["fillSz"]) * (1 if row["side"] == "buy" else -1) for row in fills)
+    positions = one.get("account/positions")
+    assert sum(Decimal(row["pos"]) for row in positions) == signed
+    last = {row["ordId"]: row for row in pushed}
+    for number, row in last.items():
+        filled = sum(Decimal(fill["fillSz"]) for fill in fills if fill["ordId"] == number)
+        (record,) = one.get("trade/order", instId=SWAP, ordId=number)
+        assert (record["state"], record["accFillSz"]) == (row["state"], row["accFillSz"])
+        assert Decimal(record["accFillSz"]) == filled
+        one.now_ns += 100 * MS
+    live = {number for number, row in last.items() if row["state"] in ("live", "partially_filled")}
+    assert {row["ordId"] for row in one.get("trade/orders-pending")} == live
+
+
+def test_queries_are_bounded_by_time() -> None:
+    one = member()
+    first = resting(one, "0.01")
+    one.hit("sell", first["px"], 1)
+    middle = str(one.now_ns // MS)
+    one.wait(1_000)
+    second = resting(one, "0.01")
+    one.hit("sell", second["px"], 1)
+    one.wait(5)
+    for path in ("trade/fills", "trade/orders-history"):
+        early = one.get(path, instType="SWAP", end=middle)
+        late = one.get(path, instType="SWAP", begin=str(int(middle) + 1))
+        assert [row["ordId"] for row in early] == [first["ordId"]]
+        assert [row["ordId"] for row in late] == [second["ordId"]]

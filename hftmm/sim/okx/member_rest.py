@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
@@ -16,13 +17,21 @@ from hftmm.sim.okx.entry import Action, OrderEntry
 from hftmm.sim.okx.instrument import Instrument, Row, milliseconds
 from hftmm.sim.okx.limits import Limits
 from hftmm.sim.okx.members import Voice, check_batch, check_expiry, verdict
-from hftmm.sim.okx.records import fill_row, order_number, order_record
+from hftmm.sim.okx.records import (
+    bill_id,
+    fill_row,
+    note_of,
+    order_id,
+    order_number,
+    order_record,
+    order_state,
+)
 from hftmm.sim.okx.refusal import Refusal, missing, unknown_instrument, wrong
 from hftmm.sim.okx.statement import Statement
 from hftmm.sim.okx.tickets import TAG, text
 from hftmm.sim.orders import Order
 from hftmm.sim.peers import HttpAnswer, HttpQuery
-from hftmm.venues.codec import SECOND
+from hftmm.venues.codec import MILLISECOND, SECOND
 
 PREFIX = "/api/v5/"
 Asked: TypeAlias = Mapping[str, object]
@@ -44,6 +53,8 @@ _MESSAGES = {
     "2": "Bulk operation partially succeeded.",
 }
 _PAGE = 100
+_BEYOND = 10**30
+"""Later than any time and larger than any id."""
 _CONFIG = "account/config"
 
 
@@ -168,45 +179,66 @@ class MemberRest:
         return [self._record(order)]
 
     def _pending(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
-        orders = self._broker.open_orders(self._account)
-        return _page(self._records(orders, asked), asked, "ordId")
+        return self._records(reversed(self._account.open.values()), asked)
 
     def _history(self, span_ns: int) -> Call:
         def history(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
             if not asked.get("instType"):
                 raise missing("instType")
-            ended = [
+            ended = (
                 order
-                for order in self._account.orders.values()
+                for order in reversed(self._account.orders.values())
                 if not order.open
                 and order.updated_ns >= now_ns - span_ns
                 and not self._forgotten(order, now_ns)
-            ]
-            return _page(_within(self._records(ended, asked), asked, "cTime"), asked, "ordId")
+            )
+            return self._records(ended, asked)
 
         return history
 
     def _fills(self, span_ns: int) -> Call:
         def fills(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
-            wanted = self._broker.executions(self._account, since_ns=now_ns - span_ns)
             number = order_number(text(asked, "ordId"))
-            rows = [
-                fill_row(
-                    self._instruments[fill.order.spec.venue_symbol],
-                    fill,
-                    self._statement.bill_of(fill),
-                    self._voice.skew_ns,
-                )
-                for fill in reversed(wanted)
-                if not asked.get("ordId") or fill.order.id == number
-            ]
-            return _page(_within(_matching(rows, asked), asked, "ts"), asked, "billId")
+            page = Page(asked, self._voice.skew_ns)
+            rows: list[Row] = []
+            for fill in reversed(self._account.executions):
+                if fill.ts_ns < now_ns - span_ns or len(rows) == page.limit:
+                    break
+                one = self._instruments[fill.order.spec.venue_symbol]
+                bill = self._statement.bill_of(fill)
+                if (
+                    page.holds(int(bill_id(bill)), fill.ts_ns)
+                    and (not asked.get("ordId") or fill.order.id == number)
+                    and asked.get("instId") in (None, "", one.inst_id)
+                    and asked.get("instType") in (None, "", one.inst_type)
+                ):
+                    rows.append(fill_row(one, fill, bill, self._voice.skew_ns))
+            return rows
 
         return fills
 
     def _records(self, orders: Iterable[Order], asked: Asked) -> list[Row]:
-        """Newest first, those that match."""
-        return _matching([self._record(order) for order in reversed(list(orders))], asked)
+        """One page of orders that come newest first; only what is on it is written."""
+        page = Page(asked, self._voice.skew_ns)
+        rows: list[Row] = []
+        for order in orders:
+            if len(rows) == page.limit:
+                break
+            if page.holds(int(order_id(order)), order.created_ns) and self._wanted(order, asked):
+                rows.append(self._record(order))
+        return rows
+
+    def _wanted(self, order: Order, asked: Asked) -> bool:
+        """True if the order has what is asked for, where it is."""
+        one = self._instruments[order.spec.venue_symbol]
+        facts = {
+            "instType": one.inst_type,
+            "instId": one.inst_id,
+            "instFamily": one.family,
+            "ordType": note_of(order).ord_type,
+            "state": order_state(order),
+        }
+        return all(asked.get(name) in (None, "", fact) for name, fact in facts.items())
 
     def _record(self, order: Order) -> Row:
         one = self._instruments[order.spec.venue_symbol]
@@ -233,12 +265,40 @@ class MemberRest:
         return milliseconds(now_ns + self._voice.skew_ns)
 
 
+class Page:
+    """Which of many rows, newest first, a query wants.
+
+    Attributes:
+        limit: rows at most.
+    """
+
+    def __init__(self, asked: Asked, skew_ns: int) -> None:
+        self.limit = min(_PAGE, _integer(asked, "limit", _PAGE))
+        self._after = _integer(asked, "after", _BEYOND)
+        self._before = _integer(asked, "before", -1)
+        self._begin_ns = _integer(asked, "begin", 0) * MILLISECOND - skew_ns
+        self._end_ns = (_integer(asked, "end", _BEYOND) + 1) * MILLISECOND - skew_ns
+
+    def holds(self, number: int, ns: int) -> bool:
+        """True for a row with an id older than `after` and newer than `before`, and a time from
+        `begin` to `end`."""
+        return self._before < number < self._after and self._begin_ns <= ns < self._end_ns
+
+
 def bills(statement: Statement) -> Call:
     """`account/bills`."""
 
     def answer(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
-        rows = _matching(statement.bills, asked, ("ccy", "type", "subType", "mgnMode"))
-        return _page(_within(rows, asked, "ts"), asked, "billId")
+        page = Page(asked, 0)
+        names = ("instType", "instId", "ccy", "type", "subType", "mgnMode")
+        wanted = {name: asked[name] for name in names if asked.get(name)}
+        rows = (
+            row
+            for row in statement.bills
+            if page.holds(int(str(row["billId"])), int(str(row["ts"])) * MILLISECOND)
+            and all(row[name] == want for name, want in wanted.items())
+        )
+        return list(islice(rows, page.limit))
 
     return answer
 
@@ -250,26 +310,6 @@ def _permitted(member: Credentials, permission: str) -> None:
         raise Refusal(
             "50120", "Your API key doesn't have permission to use this function.", status=401
         )
-
-
-def _matching(rows: Iterable[Row], asked: Asked, names: Sequence[str] = ()) -> list[Row]:
-    """Rows that have what is asked for, where it is."""
-    names = ("instType", "instId", "ordType", "state", "category", *names)
-    wanted = {name: asked[name] for name in names if asked.get(name)}
-    return [row for row in rows if all(row.get(name) == want for name, want in wanted.items())]
-
-
-def _within(rows: Iterable[Row], asked: Asked, name: str) -> list[Row]:
-    """Rows from `begin` to `end`, both milliseconds."""
-    begin, end = _integer(asked, "begin", 0), _integer(asked, "end", 10**18)
-    return [row for row in rows if begin <= int(str(row[name])) <= end]
-
-
-def _page(rows: Iterable[Row], asked: Asked, key: str) -> list[Row]:
-    """One page of rows that come newest first: older than `after`, newer than `before`."""
-    after, before = _integer(asked, "after", 10**30), _integer(asked, "before", -1)
-    limit = min(_PAGE, _integer(asked, "limit", _PAGE))
-    return [row for row in rows if before < int(str(row[key])) < after][:limit]
 
 
 def _integer(asked: Asked, name: str, default: int) -> int:
