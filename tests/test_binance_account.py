@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hftmm.sim.faults import FaultyPeer
+from hftmm.sim.ledger import DEMO, Credentials
 from hftmm.sim.peers import LOST, Close, HttpQuery, Push
 from tests.binance_floor import (
     API,
@@ -784,6 +785,32 @@ def test_a_shutdown_is_announced_on_the_spot_api(venue: Venue) -> None:
     assert notice["event"]["e"] == "serverShutdown"
     venue.jump(6 * SECOND)
     assert [type(frame) for frame in venue.heard(API)] == [Close]
+
+
+def test_no_connection_lives_longer_than_a_day(venue: Venue) -> None:
+    venue.follow_spot()
+    venue.open(STREAM, "spot.stream", "/ws/0")
+    venue.jump(24 * 60 * MINUTE - SECOND)
+    assert venue.heard(API) == venue.heard(STREAM) == []
+    venue.jump(SECOND)
+    for connection in (API, STREAM):
+        assert [type(frame) for frame in venue.heard(connection)] == [Close]
+
+
+def test_events_may_have_fields_nobody_has_heard_of(venue: Venue) -> None:
+    venue.peer.trading.disturbances.unknown_fields = True
+    venue.follow_spot()
+    venue.follow_linear()
+    venue.ask("POST", ORDER, limit())
+    venue.ask("POST", FORDER, limit())
+    assert all("zz" in frame["event"] for frame in venue.heard(API))
+    assert all("zz" in event for event in venue.heard(STREAM))
+
+
+def test_a_key_added_later_is_known(venue: Venue) -> None:
+    assert venue.signed("GET", "/api/v3/account", key="new-key")[0] == 401
+    venue.peer.broker.credentials["new-key"] = Credentials("new-key", DEMO.secret, "")
+    assert venue.signed("GET", "/api/v3/account", key="new-key")[0] == 200
 
 
 def test_answers_and_events_take_their_seeded_time(venue: Venue) -> None:

@@ -29,13 +29,15 @@ class Disturbances:
     Attributes:
         overloaded: USD-M turns new orders away, but neither cancels nor what reduces a position.
         read_lag_ns: queries do not know an order younger than this.
+        unknown_fields: events of user data streams have a field nobody has heard of.
     """
 
-    __slots__ = ("overloaded", "read_lag_ns")
+    __slots__ = ("overloaded", "read_lag_ns", "unknown_fields")
 
     def __init__(self) -> None:
         self.overloaded = False
         self.read_lag_ns = 0
+        self.unknown_fields = False
 
 
 class Floor:

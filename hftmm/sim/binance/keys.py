@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,12 +33,9 @@ ED25519_SUFFIX: Final = "-ed25519"
 class ApiKey:
     """One key: what it may do, and the half of it that proves a signature."""
 
+    name: str
     credentials: Credentials
-    public: Ed25519PublicKey | None = None
-
-    @property
-    def name(self) -> str:
-        return self.credentials.key
+    public: Ed25519PublicKey | None
 
     def may(self, permission: str) -> bool:
         return permission in self.credentials.permissions and self.credentials.ip_allowed
@@ -72,14 +69,14 @@ class KeyRing:
     """All keys of the venue.
 
     Every HMAC key `name` has a twin `name-ed25519` with the same rights.
+
+    Args:
+        credentials: by name; keys added there later count as well.
     """
 
-    def __init__(self, credentials: Iterable[Credentials]) -> None:
-        self._keys: dict[str, ApiKey] = {}
-        for entry in credentials:
-            self._keys[entry.key] = ApiKey(entry)
-            public = ed25519_private_key(entry).public_key()
-            self._keys[entry.key + ED25519_SUFFIX] = ApiKey(entry, public)
+    def __init__(self, credentials: Mapping[str, Credentials]) -> None:
+        self._credentials = credentials
+        self._public: dict[str, Ed25519PublicKey] = {}
 
     def find(self, name: str, permission: str) -> ApiKey:
         """The key of a request.
@@ -89,10 +86,21 @@ class KeyRing:
         """
         if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
             raise ApiError(*KEY_FORMAT)
-        key = self._keys.get(name)
-        if key is None or not key.may(permission):
+        credentials = self._credentials.get(name.removesuffix(ED25519_SUFFIX))
+        if credentials is None:
+            raise ApiError(*INVALID_KEY)
+        key = ApiKey(name, credentials, self._public_half(name, credentials))
+        if not key.may(permission):
             raise ApiError(*INVALID_KEY)
         return key
+
+    def _public_half(self, name: str, credentials: Credentials) -> Ed25519PublicKey | None:
+        if not name.endswith(ED25519_SUFFIX):
+            return None
+        public = self._public.get(name)
+        if public is None:
+            public = self._public[name] = ed25519_private_key(credentials).public_key()
+        return public
 
 
 def check_time(params: Mapping[str, str], server_us: int) -> None:

@@ -28,6 +28,8 @@ from hftmm.sim.market import Market
 from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
 
 VENUE = "binance"
+LIFETIME_NS = 24 * 3600 * SECOND
+"""No connection lives longer."""
 FAREWELL_LEAD_NS = 5 * SECOND
 """From the notice of a shutdown to the cut; the venue promises none at all."""
 
@@ -93,13 +95,17 @@ class BinancePeer:
     ) -> HttpAnswer | None:
         market, _, host = face.partition(".")
         if host == "api":
-            return self.trading.opened(connection, market, path, query, now_ns)
+            refusal = self.trading.opened(connection, market, path, query, now_ns)
+            if refusal is None:
+                self._cuts_ns[connection] = now_ns + LIFETIME_NS
+            return refusal
         parsed = parse_url(face, path, query)
         if parsed is None:
             return HttpAnswer(404, b"{}")
         route, combined, topics = parsed
         opened = Connection(connection, market, route, combined)
         self._connections[connection] = opened
+        self._cuts_ns[connection] = now_ns + LIFETIME_NS
         self._subscribe(opened, topics, now_ns)
         return None
 
@@ -132,7 +138,7 @@ class BinancePeer:
             for payload in stream.advance(now_ns, stamp_ms):
                 self._publish(stream, payload)
         for connection in [number for number, due in self._cuts_ns.items() if due <= now_ns]:
-            self._close(connection, 1001, "Server is shutting down")
+            self._close(connection, 1001, "Going away")
 
     def restart(self, now_ns: int) -> None:
         for connection in [*self._connections, *self.trading.clients()]:

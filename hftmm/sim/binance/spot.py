@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from hftmm.sim.binance.errors import (
     INVALID_SIDE,
     INVALID_TIME_IN_FORCE,
     INVALID_TYPE,
+    UNKNOWN_ORDER,
     ApiError,
     illegal,
     invalid,
@@ -77,10 +79,14 @@ class SpotFloor(Floor):
     def cancel_all(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """`DELETE /api/v3/openOrders`, `openOrders.cancelAll`."""
         spec = self.instrument(params).spec
-        standing = self.broker.open_orders(account, spec=spec)
-        if not standing:
-            raise ApiError(400, -2011, "Unknown order sent.")
-        return [self._withdraw(account, order, self.fresh_id(), now_ns) for order in standing]
+        rows = []
+        for order in self.broker.open_orders(account, spec=spec):
+            # One that fills on the way is none of the cancelled.
+            with suppress(ApiError):
+                rows.append(self._withdraw(account, order, self.fresh_id(), now_ns))
+        if not rows:
+            raise ApiError(*UNKNOWN_ORDER)
+        return rows
 
     def cancel_replace(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         """`POST /api/v3/order/cancelReplace`, `order.cancelReplace`."""

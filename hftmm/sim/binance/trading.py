@@ -102,7 +102,7 @@ class Trading:
             PublicRest(market, instruments),
             {"spot": spot, "linear": linear},
             {**spot_rest, **linear_rest},
-            KeyRing(self.broker.credentials.values()),
+            KeyRing(self.broker.credentials),
             self._listen_keys,
             clock,
             self._lanes,
@@ -180,6 +180,9 @@ class Trading:
             )
 
     def _emit(self, account: Account, market: str, event: dict[str, Any], now_ns: int) -> None:
+        if self.disturbances.unknown_fields:
+            # Venues add fields without notice.
+            event = {**event, "zz": {"new": now_ns}}
         if market == "linear":
             key = self._listen_keys.of(account.key)
             if key is not None:
