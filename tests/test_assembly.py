@@ -9,6 +9,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -215,3 +217,21 @@ async def test_a_log_that_cannot_be_written_is_told_before_anything_starts(
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match=r"file/hftmm\.log: Not a directory"):
         await screen.with_engine(choice.load(), [], tmp_path / "file" / "engine.sock", None)
+
+
+@pytest.mark.parametrize(
+    ("modules", "never"),
+    [
+        ("hftmm.cli", {"numpy", "numba", "aiohttp", "textual", "websockets"}),
+        ("hftmm.assembly.screen, hftmm.terminal.app", {"numpy", "numba", "aiohttp"}),
+        ("hftmm.assembly.headless", {"numba", "aiohttp", "textual"}),
+    ],
+)
+def test_what_a_command_starts_with_loads_nothing_it_can_do_without(
+    modules: str, never: set[str]
+) -> None:
+    source = f"import json, sys, {modules}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(  # noqa: S603  # our own interpreter
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert never.isdisjoint(json.loads(done.stdout))
