@@ -188,7 +188,8 @@ class OkxPeer:
         for outgoing in self._trading.advance(now_ns):
             if isinstance(outgoing, Push):
                 if outgoing.connection in self._connections:
-                    self._send(outgoing.connection, outgoing.frame, now_ns)
+                    self.outbox.append(outgoing)
+                    self._connections[outgoing.connection].heard_ns = now_ns
             else:
                 self._close(outgoing.connection, outgoing.code, outgoing.reason)
         while self._cuts and self._cuts[0][0] <= now_ns:
