@@ -140,7 +140,6 @@ class OrderChanged(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         order: its values right after this change.
         execution: the fill, if `change` is "trade".
-        wallet: of the account that pays for it.
     """
 
     order: Order
