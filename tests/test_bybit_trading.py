@@ -203,6 +203,10 @@ class Client:
         return [one["topic"] for one in self.said.get(number, []) if "topic" in one]
 
 
+SHARED = Client()
+"""For tests of many examples that leave nothing to each other but time."""
+
+
 @pytest.fixture
 def client() -> Client:
     return Client()
@@ -1448,7 +1452,123 @@ def test_orders_outlive_a_restart_and_logins_do_not(client: Client) -> None:
     assert client.auth(3)["success"] is True
 
 
-@settings(max_examples=25, deadline=None)
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=40)
+    | st.sampled_from(
+        ["spot", "linear", "BTCUSDT", "Buy", "Limit", "Market", "0", "1", "1e9", "-1"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from(
+    [
+        "category",
+        "symbol",
+        "side",
+        "orderType",
+        "qty",
+        "price",
+        "timeInForce",
+        "orderLinkId",
+        "orderId",
+        "marketUnit",
+        "reduceOnly",
+        "closeOnTrigger",
+        "smpType",
+        "positionIdx",
+        "slippageToleranceType",
+        "slippageTolerance",
+        "request",
+        "settleCoin",
+        "product",
+        "timeWindow",
+        "buyLeverage",
+        "mode",
+        "modifyEnable",
+    ]
+)
+WRITES = st.sampled_from(
+    [
+        *(f"order/{act}{many}" for act in ("create", "amend", "cancel") for many in ("", "-batch")),
+        "order/cancel-all",
+        "order/disconnected-cancel-all",
+        "position/set-leverage",
+        "position/switch-mode",
+        "account/set-limit-px-action",
+    ]
+)
+READS = st.sampled_from(
+    [
+        "order/realtime",
+        "order/history",
+        "execution/list",
+        "position/list",
+        "account/wallet-balance",
+        "account/fee-rate",
+        "account/transaction-log",
+        "asset/coin/query-info",
+        "user/query-api",
+    ]
+)
+
+
+@settings(max_examples=150)
+@given(path=WRITES, changed=st.dictionaries(FIELDS, ANYTHING, max_size=4))
+def test_whatever_is_asked_for_is_answered(path: str, changed: dict[str, object]) -> None:
+    client = SHARED
+    client.now_ns += SECOND
+    body = item(client) | {"category": "linear"} | changed
+    answer = client.answer("POST", f"/v5/{path}", json.dumps(body))
+    assert (answer.status, type(json.loads(answer.body)["retCode"])) == (200, int)
+    if path.startswith("order/") and path != "order/cancel-all" and "disconnected" not in path:
+        if 3 not in client.said:
+            client.trade(3)
+        op = path.replace("/", ".")
+        client.said[3].clear()
+        client.say(3, op=op, header={"X-BAPI-TIMESTAMP": client.ms}, args=[body])
+        client.run()
+        assert type(client.said[3][-1]["retCode"]) is int
+    client.peer.broker._check()
+
+
+@settings(max_examples=150)
+@given(path=READS, changed=st.dictionaries(FIELDS, st.text(max_size=20), max_size=4))
+def test_whatever_is_queried_is_answered(path: str, changed: dict[str, str]) -> None:
+    client = SHARED
+    client.now_ns += SECOND
+    query = urlencode({"category": "linear", "symbol": "BTCUSDT"} | changed, errors="replace")
+    answer = client.answer("GET", f"/v5/{path}", query)
+    assert (answer.status, type(json.loads(answer.body)["retCode"])) == (200, int)
+
+
+@pytest.mark.parametrize("face", ["private", "trade"])
+@pytest.mark.parametrize(
+    "frame", [b"", b"{", b"[]", b"\xff\xfe", b'{"op":1}', b'{"args":{}}', b"[" * 5000, b"1" * 5000]
+)
+def test_a_frame_that_cannot_be_read_is_answered_in_the_style_of_its_socket(
+    client: Client, face: str, frame: bytes
+) -> None:
+    client.open(1, face)
+    client.peer.received(1, frame, client.now_ns)
+    client.run()
+    (reply,) = client.said[1]
+    assert reply.get("success", reply.get("retCode")) in {False, 10001}
+
+
+def test_bytes_that_are_no_text_only_make_a_signature_wrong(client: Client) -> None:
+    payload = "category=spot&symbol=\udcff"
+    headers = client.headers("") | {"X-BAPI-SIGN": "\udcff"}
+    query = HttpQuery("rest", "GET", "/v5/order/realtime", payload, headers, b"")
+    assert json.loads(client.peer.request(query, client.now_ns).body)["retCode"] == 10004
+
+
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=25))
 def test_streams_and_queries_always_agree(steps: list[tuple[int, int]]) -> None:
     client = Client()

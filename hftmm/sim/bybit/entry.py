@@ -170,8 +170,12 @@ class OrderEntry:
         verdicts: list[Row] = []
         for number, request in enumerate(requests):
             item = request if isinstance(request, dict) else {}
-            row: Row = {"category": body["category"], "symbol": _text(item, "symbol")}
-            row |= {"orderId": "", "orderLinkId": _text(item, "orderLinkId")}
+            row: Row = {
+                "category": body["category"],
+                "symbol": item.get("symbol", ""),
+                "orderId": "",
+                "orderLinkId": item.get("orderLinkId", ""),
+            }
             created = ""
             try:
                 if number >= granted:

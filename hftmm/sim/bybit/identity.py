@@ -40,13 +40,13 @@ class Keyring:
         if not (key and stamp and signature):
             raise Refused(10001, "Request parameter error.", status=401)
         window = headers.get("x-bapi-recv-window", "")
-        payload = query.query.encode() if query.method == "GET" else query.body
+        payload = _bytes(query.query) if query.method == "GET" else query.body
         known = self._known.get(key)
         if known is None:
             raise Refused(10003, _WRONG_KEY)
         admit(known)
         in_time(stamp, window, stamp_ms)
-        if not _genuine(known, f"{stamp}{key}{window}".encode() + payload, signature):
+        if not _genuine(known, _bytes(f"{stamp}{key}{window}") + payload, signature):
             raise Refused(10004, _WRONG_SIGNATURE)
         return known
 
@@ -110,4 +110,9 @@ def _integer(text: str) -> bool:
 
 def _genuine(known: Credentials, signed: bytes, signature: str) -> bool:
     right = hmac.new(known.secret.encode(), signed, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(right.encode(), signature.encode())
+    return hmac.compare_digest(right.encode(), _bytes(signature))
+
+
+def _bytes(text: str) -> bytes:
+    """What a client sent: bytes that are no text are kept by the server as surrogates."""
+    return text.encode(errors="surrogateescape")

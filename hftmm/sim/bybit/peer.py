@@ -33,7 +33,7 @@ from hftmm.sim.bybit.topic import (
     TopTopic,
     TradeTopic,
 )
-from hftmm.sim.bybit.trade import TradeSocket
+from hftmm.sim.bybit.trade import TradeSocket, said
 from hftmm.sim.bybit.view import Views
 from hftmm.sim.market import Market
 from hftmm.sim.orders import Order
@@ -257,7 +257,7 @@ class BybitPeer:
         try:
             asked = command.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._reply(connection, "", Command(), success=False, message="error:invalid request")
+            self._misunderstand(connection)
             return
         match connection.face:
             case "private":
@@ -268,6 +268,12 @@ class BybitPeer:
                 self._order(connection, asked, now_ns)
             case _:
                 self._hear_public(connection, asked, now_ns)
+
+    def _misunderstand(self, connection: Connection) -> None:
+        if connection.face == "trade":
+            self._say(connection, said(connection, "", 10001, "error:invalid request"))
+        else:
+            self._reply(connection, "", Command(), success=False, message="error:invalid request")
 
     def _order(self, connection: Connection, asked: Command, now_ns: int) -> None:
         reply = self._trade.hear(connection, asked, now_ns, self.skew_ns)

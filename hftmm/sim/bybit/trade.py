@@ -52,10 +52,10 @@ class TradeSocket:
         try:
             match asked.op:
                 case "ping":
-                    return _said(connection, "pong", 0, "OK") | {"data": [str(stamp_ms)]}
+                    return said(connection, "pong", 0, "OK") | {"data": [str(stamp_ms)]}
                 case "auth":
                     self._login(connection, asked, stamp_ms)
-                    return _numbered(asked, _said(connection, "auth", 0, "OK"))
+                    return _numbered(asked, said(connection, "auth", 0, "OK"))
             data, extra, header = self._order(connection, asked, now_ns, skew_ns)
         except _Metered as hasty:
             header = hasty.header
@@ -63,7 +63,7 @@ class TradeSocket:
         except Refused as refused:
             code, text = refused.code, str(refused)
         header |= {"Traceid": f"{self._rng.getrandbits(128):032x}", "Timenow": str(stamp_ms)}
-        reply = _said(connection, asked.op, code, text)
+        reply = said(connection, asked.op, code, text)
         reply |= {"data": data, "retExtInfo": extra, "header": header}
         return _numbered(asked, reply)
 
@@ -99,7 +99,7 @@ class TradeSocket:
         if len(asked.args) != 1 or not isinstance(asked.args[0], dict):
             raise Refused(10001, "params error: args invalid")
         body = asked.args[0]
-        if body.get("category") not in BATCH:
+        if str(body.get("category")) not in BATCH:
             raise Refused(10404, "category is not correct")
         entry, account = self._entry, connection.account
         endpoint = asked.op.replace(".", "/")
@@ -135,7 +135,8 @@ class _Metered(Refused):
         self.header = header
 
 
-def _said(connection: Connection, op: str, code: int, text: str) -> Row:
+def said(connection: Connection, op: str, code: int, text: str) -> Row:
+    """The head of every answer."""
     return {"retCode": code, "retMsg": text, "op": op, "connId": connection.conn_id}
 
 
