@@ -51,6 +51,7 @@ class Venue:
     now_ns: int = START
     frames: dict[int, list[Json]] = field(default_factory=dict)
     closes: list[Close] = field(default_factory=list)
+    matters: list[str] = field(default_factory=list)
     asked: int = 0
 
     # -- the socket -----------------------------------------------------------------------------
@@ -106,6 +107,7 @@ class Venue:
         self.peer.advance(self.now_ns)
         for outgoing in self.peer.outbox:
             if isinstance(outgoing, Push):
+                self.matters.append(outgoing.matter)
                 if outgoing.frame != b"pong":
                     decoded = msgspec.json.decode(outgoing.frame)
                     self.frames[outgoing.connection].append(decoded)
@@ -143,7 +145,8 @@ class Venue:
         given = {name: value for name, value in sent.items() if value is not None}
         asked = HttpQuery("rest", method, f"/api/v5/{path}", query, given, body)
         answer = self.peer.request(asked, self.now_ns)
-        decoded: Json = msgspec.json.decode(answer.body)
+        self.matters.append(answer.matter)
+        decoded: Json = msgspec.json.decode(answer.body) if answer.body else {}
         return answer.status, decoded
 
     def get(self, path: str, **arguments: str) -> list[Json]:

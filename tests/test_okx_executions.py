@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hftmm.sim.peers import LOST
 from tests.okx_members import (
     CODE,
     MS,
@@ -442,8 +443,7 @@ def test_the_answer_can_be_lost_while_the_order_lives() -> None:
     (push,) = one.operate("order", order)
     assert push["data"][0]["state"] == "live"
     spot = spot_order(one.price("buy", 5, SPOT), clOrdId="mm2")
-    status, body = one.rest("POST", "trade/order", spot)
-    assert (status, body["code"], body["data"]) == (400, "50004", [])
+    assert one.rest("POST", "trade/order", spot) == (LOST, {})
     assert [row["clOrdId"] for row in one.get("trade/orders-pending")] == ["mm2", "mm1"]
     one.peer.acks = "first"
     assert one.reply("order", order)["data"][0]["sCode"] == "51016"
@@ -466,6 +466,34 @@ def test_an_answer_takes_a_moment_and_the_same_seed_the_same_moment() -> None:
 
     assert moments() == moments()
     assert max(moments()) > 0
+
+
+def test_an_order_filled_while_its_cancel_came_is_told_filled_and_the_cancel_fails() -> None:
+    one = member()
+    mine = resting(one)
+    one.peer.broker.fill_before_cancel = 1
+    ack, push = one.operate("cancel-order", cancel(mine))
+    assert ack["data"][0]["sCode"] == "51400"
+    assert (push["data"][0]["state"], push["data"][0]["accFillSz"]) == ("filled", "1")
+    mine = resting(one)
+    one.peer.broker.fill_before_cancel = 1
+    ack, push = one.operate("amend-order", amend(mine, newSz="2"))
+    assert ack["data"][0]["sCode"] == "51503"
+    assert (push["data"][0]["state"], push["data"][0]["amendResult"]) == ("filled", "")
+
+
+def test_every_message_says_what_it_is_about() -> None:
+    one = member()
+    one.subscribe({"channel": "account"})
+    one.operate("order", swap_order(crossing(one)))
+    assert set(one.matters) == {"", "account", "ack", "order", "fill"}
+    for method, path, matter in (
+        ("POST", "trade/order", "ack"),
+        ("GET", "trade/order", ""),
+        ("POST", "trade/cancel-all-after", ""),
+    ):
+        one.rest(method, path, {"instId": SWAP, "ordId": "1", "timeOut": "0"})
+        assert one.matters[-1] == matter
 
 
 @pytest.mark.parametrize("late", [True, False])

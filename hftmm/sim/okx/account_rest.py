@@ -43,8 +43,9 @@ class AccountRest:
         self._user = user
 
     def calls(self) -> dict[tuple[str, str], Call]:
-        """By method and path, except those that depend on the key."""
+        """By method and path."""
         return {
+            ("GET", "account/config"): self._config,
             ("GET", "account/balance"): self._balance,
             ("GET", "account/positions"): self._positions,
             ("GET", "account/trade-fee"): self._trade_fee,
@@ -52,15 +53,15 @@ class AccountRest:
             ("GET", "account/leverage-info"): self._leverage,
             ("GET", "account/max-size"): self._max_size,
             ("GET", "asset/currencies"): self._currencies,
-            ("GET", "asset/balances"): lambda asked, now_ns, stamp: [],
+            ("GET", "asset/balances"): lambda member, asked, now_ns, stamp: [],
             ("POST", "account/set-leverage"): self._set_leverage,
             ("POST", "account/set-position-mode"): self._set_position_mode,
         }
 
-    def config(self, member: Credentials) -> Row:
-        """`account/config`, which tells what the key may do."""
+    def _config(self, member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        """The settings, and what the key may do."""
         permissions = [word for name, word in _PERMISSIONS.items() if name in member.permissions]
-        return {
+        row: Row = {
             "acctLv": self._house.account_level,
             "acctStpMode": "cancel_maker",
             "autoLoan": False,
@@ -91,12 +92,15 @@ class AccountRest:
             "type": "0",
             "uid": self._user,
         }
+        return [row]
 
-    def _balance(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _balance(self, member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
         only = text(asked, "ccy")
         return [self._wealth.balance(stamp, only.split(",") if only else None)]
 
-    def _positions(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _positions(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         names = [name for name in text(asked, "instId").split(",") if name]
         kind = text(asked, "instType")
         if kind not in ("", "MARGIN", "SWAP", "FUTURES", "OPTION"):
@@ -110,7 +114,9 @@ class AccountRest:
             if not names or one.inst_id in names
         ]
 
-    def _trade_fee(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _trade_fee(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         kind = text(asked, "instType")
         if kind not in ("SPOT", "SWAP"):
             raise wrong("instType") if kind else missing("instType")
@@ -146,7 +152,9 @@ class AccountRest:
             }
         ]
 
-    def _definitions(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _definitions(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         kind, name = text(asked, "instType"), text(asked, "instId")
         if not kind:
             raise missing("instType")
@@ -156,7 +164,9 @@ class AccountRest:
             if one.inst_type == kind and name in ("", one.inst_id)
         ]
 
-    def _leverage(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _leverage(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         mode = _margin_mode(asked)
         return [
             {
@@ -169,7 +179,9 @@ class AccountRest:
             for one in self._swaps(asked)
         ]
 
-    def _set_leverage(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _set_leverage(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         mode = _margin_mode(asked)
         lever = number(asked, "lever")
         one, *others = self._swaps(asked)
@@ -180,7 +192,9 @@ class AccountRest:
             raise of_order(refused.rule, {"asset": one.spec.quote})
         return [{"instId": one.inst_id, "lever": plain(lever), "mgnMode": mode, "posSide": ""}]
 
-    def _set_position_mode(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _set_position_mode(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         mode = text(asked, "posMode")
         if mode not in ("net_mode", "long_short_mode"):
             raise wrong("posMode") if mode else missing("posMode")
@@ -196,7 +210,9 @@ class AccountRest:
             self._house.position_mode = mode
         return [{"posMode": mode}]
 
-    def _max_size(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _max_size(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         names = text(asked, "instId")
         if not names:
             raise missing("instId")
@@ -234,7 +250,9 @@ class AccountRest:
             most = self._broker.available(self._account, spec.base, Kind.SPOT)
         return spec.size(int(most / spec.lot))
 
-    def _currencies(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _currencies(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         only = [name for name in text(asked, "ccy").split(",") if name]
         return [
             {

@@ -19,6 +19,7 @@ from hftmm.sim.okx.records import order_push
 from hftmm.sim.okx.refusal import Refusal
 from hftmm.sim.okx.topics import Arg, encode
 from hftmm.sim.okx.wealth import Wealth
+from hftmm.sim.peers import Push
 from hftmm.venues.codec import MILLISECOND, SECOND
 
 COUNTED = ("orders", "account", "positions", "balance_and_position")
@@ -31,9 +32,6 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "orders": ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "ANY")
 }
 _TYPES["positions"] = _TYPES["orders"][1:]
-
-Frame = tuple[int, bytes]
-"""For which connection, and what."""
 
 
 class _Push(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
@@ -162,7 +160,7 @@ class Channels:
 
     # -- what they are told -------------------------------------------------------------------
 
-    def greeting(self, one: Subscription, stamp: str) -> list[bytes]:
+    def greeting(self, one: Subscription, stamp: str) -> list[Push]:
         """What a subscriber is told at once: everything, except of orders."""
         arg = self._arg(one)
         wealth = self._wealth
@@ -188,24 +186,24 @@ class Channels:
                     "posData": [wealth.holding(swap) for swap in wealth.swaps(flat=False)],
                     "trades": [],
                 }
-                return [encode(_Push(arg, [row]))]
+                return [_account(one, _Push(arg, [row]))]
             case _:
                 return []
         return [
-            encode(_Push(arg, page, "snapshot", number, number == len(pages)))
+            _account(one, _Push(arg, page, "snapshot", number, number == len(pages)))
             for number, page in enumerate(pages, 1)
         ]
 
-    def due(self, now_ns: int, stamp: str) -> list[Frame]:
+    def due(self, now_ns: int, stamp: str) -> list[Push]:
         """Snapshots whose time has come again."""
-        frames: list[Frame] = []
+        frames: list[Push] = []
         for one in self._subscriptions:
             if one.every_ns and one.due_ns <= now_ns:
                 one.due_ns = now_ns + one.every_ns
-                frames += [(one.connection, frame) for frame in self.greeting(one, stamp)]
+                frames += self.greeting(one, stamp)
         return frames
 
-    def tell(self, events: Sequence[BrokerEvent], stamp: str, skew_ns: int) -> list[Frame]:
+    def tell(self, events: Sequence[BrokerEvent], stamp: str, skew_ns: int) -> list[Push]:
         """What follows from events: orders one by one, then balances and positions as they
         stand after them."""
         # A post-only order that would take is never live: all that is heard of it is its end.
@@ -214,7 +212,7 @@ class Channels:
             for event in events
             if isinstance(event, OrderChanged) and event.order.reason == "post_only"
         }
-        frames: list[Frame] = []
+        frames: list[Push] = []
         assets: dict[str, None] = {}
         moved: dict[str, None] = {}
         cash: dict[str, None] = {}
@@ -243,10 +241,10 @@ class Channels:
         for one in self._subscriptions:
             push = self._sums(one, assets, cash, swaps, trades, cause, stamp)
             if push is not None:
-                frames.append((one.connection, encode(push)))
+                frames.append(_account(one, push))
         return frames
 
-    def _order(self, event: OrderChanged, skew_ns: int) -> list[Frame]:
+    def _order(self, event: OrderChanged, skew_ns: int) -> list[Push]:
         """The pushes of one change of one order."""
         instrument = self._instruments[event.order.spec.venue_symbol]
         leverage = self._account.leverage_of(event.order.spec)
@@ -267,7 +265,11 @@ class Channels:
             # The same fill; only when the record was written differs.
             rows[1] = rows[0] | {"uTime": rows[1]["uTime"]}
         return [
-            (one.connection, encode(_Push(self._arg(one), [row])))
+            Push(
+                one.connection,
+                encode(_Push(self._arg(one), [row])),
+                matter="fill" if row["tradeId"] else "order",
+            )
             for row in rows
             for one in self._subscriptions
             if one.channel == "orders" and one.wants(instrument)
@@ -311,6 +313,11 @@ class Channels:
         """At least one page, even of nothing."""
         size = self._rows_per_page
         return [list(rows[k : k + size]) for k in range(0, max(1, len(rows)), size)]
+
+
+def _account(one: Subscription, push: _Push) -> Push:
+    """A frame about balances or positions."""
+    return Push(one.connection, encode(push), matter="account")
 
 
 def _subject(arg: Arg) -> dict[str, str]:

@@ -145,18 +145,16 @@ class OrderEntry:
         order = self.find(one, args)
         if order is None or not order.open:
             raise _finished()
-        self._broker.cancel(self._account, order.id, one.spec, now_ns)
+        canceled = self._broker.cancel(self._account, order.id, one.spec, now_ns)
+        if isinstance(canceled, Refused):
+            raise _finished()
         return order
 
     def _amend(self, one: Instrument, args: Args, now_ns: int) -> Order:
         order = self.find(one, args)
         wish = read_amendment(one, args)
         if order is None or not order.open:
-            raise Refusal(
-                "51503",
-                "Order modification failed as the order has been filled, canceled or does not "
-                "exist.",
-            )
+            raise of_order("already_done", {})
         note = note_of(order)
         note.amends = [due for due in note.amends if due > now_ns]
         if len(note.amends) >= _IN_FLIGHT:
@@ -168,7 +166,7 @@ class OrderEntry:
         try:
             self._change(one, order, wish, now_ns)
         except Refusal as refused:
-            if not wish.cancel_on_fail:
+            if not wish.cancel_on_fail or not order.open:
                 raise
             note.req_id, note.amend_result = wish.req_id, "1"
             note.code, note.message = refused.code, refused.message

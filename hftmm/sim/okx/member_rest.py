@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hftmm.sim.broker import Broker
 from hftmm.sim.ledger import Account, Credentials
 from hftmm.sim.okx.access import Gate
 from hftmm.sim.okx.deadman import DeadMan
@@ -30,13 +29,13 @@ from hftmm.sim.okx.refusal import Refusal, missing, unknown_instrument, wrong
 from hftmm.sim.okx.statement import Statement
 from hftmm.sim.okx.tickets import TAG, text
 from hftmm.sim.orders import Order
-from hftmm.sim.peers import HttpAnswer, HttpQuery
+from hftmm.sim.peers import LOST, HttpAnswer, HttpQuery, Matter
 from hftmm.venues.codec import MILLISECOND, SECOND
 
 PREFIX = "/api/v5/"
 Asked: TypeAlias = Mapping[str, object]
-Call: TypeAlias = Callable[[Asked, int, str], Sequence[Row]]
-"""Arguments, the moment, and its stamp by the venue's clock."""
+Call: TypeAlias = Callable[[Credentials, Asked, int, str], Sequence[Row]]
+"""Who asks, the arguments, the moment, and its stamp by the venue's clock."""
 
 _DAY_NS = 86_400 * SECOND
 _ORDER_CALLS: Mapping[str, tuple[Action, bool]] = {
@@ -55,7 +54,6 @@ _MESSAGES = {
 _PAGE = 100
 _BEYOND = 10**30
 """Later than any time and larger than any id."""
-_CONFIG = "account/config"
 
 
 class MemberRest:
@@ -63,7 +61,6 @@ class MemberRest:
 
     Args:
         calls: further calls, by method and path.
-        config: answers `account/config`, which is as much about the key.
         forgotten_ns: canceled orders without any fill are forgotten after this long; 2 h at OKX.
     """
 
@@ -72,27 +69,23 @@ class MemberRest:
         gate: Gate,
         entry: OrderEntry,
         limits: Limits,
-        broker: Broker,
         account: Account,
         instruments: Mapping[str, Instrument],
         statement: Statement,
         dead_man: DeadMan,
         voice: Voice,
         calls: Mapping[tuple[str, str], Call],
-        config: Callable[[Credentials], Row],
         *,
         forgotten_ns: int,
     ) -> None:
         self._gate = gate
         self._entry = entry
         self._limits = limits
-        self._broker = broker
         self._account = account
         self._instruments = instruments
         self._statement = statement
         self._dead_man = dead_man
         self._voice = voice
-        self._config = config
         self._forgotten_ns = forgotten_ns
         self._calls: Mapping[tuple[str, str], Call] = {
             ("GET", "trade/order"): self._order,
@@ -104,7 +97,7 @@ class MemberRest:
             ("POST", "trade/cancel-all-after"): self._cancel_all_after,
             **calls,
         }
-        self._paths = {path for _, path in self._calls} | {_CONFIG, *_ORDER_CALLS}
+        self._paths = {path for _, path in self._calls} | _ORDER_CALLS.keys()
 
     def knows(self, query: HttpQuery) -> bool:
         """True if the call is one of these, whatever its method."""
@@ -113,13 +106,12 @@ class MemberRest:
     def answer(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
         """One call. Business errors come with status 200 and a code, as they do at OKX."""
         path = query.path.removeprefix(PREFIX)
+        entering = query.method == "POST" and path in _ORDER_CALLS
         try:
             member = self._gate.caller(query, now_ns + self._voice.skew_ns)
-            if query.method == "POST" and path in _ORDER_CALLS:
+            if entering:
                 return self._orders(query, member, path, now_ns)
             call = self._calls.get((query.method, path))
-            if path == _CONFIG and query.method == "GET":
-                call = lambda asked, now_ns, stamp: [self._config(member)]  # noqa: E731
             if call is None:
                 raise Refusal("50115", "Invalid request method.", status=405)
             _permitted(member, "read" if query.method == "GET" else "trade")
@@ -127,9 +119,11 @@ class MemberRest:
             asked: Asked = dict(parse_qsl(query.query))
             if query.method == "POST":
                 asked = _object(query.body)
-            return _answer(200, "0", "", call(asked, now_ns, self._stamp(now_ns)))
+            stamp = milliseconds(now_ns + self._voice.skew_ns)
+            return _answer(200, "0", "", call(member, asked, now_ns, stamp))
         except Refusal as refused:
-            return _answer(refused.status, refused.code, refused.message, [])
+            matter: Matter = "ack" if entering else ""
+            return _answer(refused.status, refused.code, refused.message, [], matter=matter)
 
     # -- order entry --------------------------------------------------------------------------
 
@@ -150,17 +144,18 @@ class MemberRest:
             )
             self._voice.say(self._voice.happened(now_ns), now_ns)
         if self._voice.acks == "lost":
-            return _answer(
-                400, "50004", "API endpoint request timeout. The outcome is unknown.", []
-            )
+            return HttpAnswer(LOST, b"", matter="ack")
         code = verdict(rows)
         refused = rows[0]["sCode"] if len(rows) == 1 else "0"
         # Only a single order over its limit is refused by status as well.
         status = 429 if refused == "50011" else 200
         micros = str(came_ns // 1_000)
-        return _answer(status, code, _MESSAGES[code], rows, {"inTime": micros, "outTime": micros})
+        times = {"inTime": micros, "outTime": micros}
+        return _answer(status, code, _MESSAGES[code], rows, times, "ack")
 
-    def _cancel_all_after(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _cancel_all_after(
+        self, member: Credentials, asked: Asked, now_ns: int, stamp: str
+    ) -> Sequence[Row]:
         timeout, tag = text(asked, "timeOut"), text(asked, "tag")
         if not timeout:
             raise missing("timeOut")
@@ -172,17 +167,17 @@ class MemberRest:
 
     # -- what became of orders ----------------------------------------------------------------
 
-    def _order(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _order(self, member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
         order = self._entry.find(self._named(asked), asked)
         if order is None or self._forgotten(order, now_ns):
             raise Refusal("51603", "Order does not exist")
         return [self._record(order)]
 
-    def _pending(self, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def _pending(self, member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
         return self._records(reversed(self._account.open.values()), asked)
 
     def _history(self, span_ns: int) -> Call:
-        def history(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        def history(member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
             if not asked.get("instType"):
                 raise missing("instType")
             ended = (
@@ -197,7 +192,7 @@ class MemberRest:
         return history
 
     def _fills(self, span_ns: int) -> Call:
-        def fills(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+        def fills(member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
             number = order_number(text(asked, "ordId"))
             page = Page(asked, self._voice.skew_ns)
             rows: list[Row] = []
@@ -261,9 +256,6 @@ class MemberRest:
             raise unknown_instrument()
         return found
 
-    def _stamp(self, now_ns: int) -> str:
-        return milliseconds(now_ns + self._voice.skew_ns)
-
 
 class Page:
     """Which of many rows, newest first, a query wants.
@@ -288,7 +280,7 @@ class Page:
 def bills(statement: Statement) -> Call:
     """`account/bills`."""
 
-    def answer(asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
+    def answer(member: Credentials, asked: Asked, now_ns: int, stamp: str) -> Sequence[Row]:
         page = Page(asked, 0)
         names = ("instType", "instId", "ccy", "type", "subType", "mgnMode")
         wanted = {name: asked[name] for name in names if asked.get(name)}
@@ -343,7 +335,12 @@ def _not_json() -> Refusal:
 
 
 def _answer(
-    status: int, code: str, message: str, rows: Sequence[Row], times: Mapping[str, str] = {}
+    status: int,
+    code: str,
+    message: str,
+    rows: Sequence[Row],
+    times: Mapping[str, str] = {},
+    matter: Matter = "",
 ) -> HttpAnswer:
     body = {"code": code, "data": rows, "msg": message, **times}
-    return HttpAnswer(status, msgspec.json.encode(body))
+    return HttpAnswer(status, msgspec.json.encode(body), matter=matter)

@@ -9,12 +9,13 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 
 from hftmm.sim.okx.access import Gate
-from hftmm.sim.okx.channels import COUNTED, Channels, Frame
+from hftmm.sim.okx.channels import COUNTED, Channels
 from hftmm.sim.okx.connection import Connection, Event, Operation, shown
 from hftmm.sim.okx.entry import BATCH, Action, OrderEntry
 from hftmm.sim.okx.instrument import Row, milliseconds
 from hftmm.sim.okx.refusal import Refusal
 from hftmm.sim.okx.topics import Arg, encode
+from hftmm.sim.peers import Push
 from hftmm.venues.codec import MILLISECOND
 
 Acks = Literal["first", "last", "lost"]
@@ -57,11 +58,11 @@ class Voice(Protocol):
     skew_ns: int
     acks: Acks
 
-    def say(self, frames: Sequence[Frame], now_ns: int) -> None: ...
+    def say(self, frames: Sequence[Push], now_ns: int) -> None: ...
 
     def hang_up(self, connection: int, code: int, reason: str, now_ns: int) -> None: ...
 
-    def happened(self, now_ns: int) -> list[Frame]:
+    def happened(self, now_ns: int) -> list[Push]:
         """What follows for the channels from what the broker did just now."""
         ...
 
@@ -107,7 +108,7 @@ class Members:
             self._voice.hang_up(client.number, LOGIN_FAILED, "Login failed", now_ns)
             return
         event = Event("login", client.conn_id, asked.id, code="0", msg="")
-        self._voice.say([(client.number, encode(event))], now_ns)
+        self._voice.say([Push(client.number, encode(event))], now_ns)
 
     # -- channels -----------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Members:
 
     def _one(self, client: Connection, asked: Operation, arg: Arg, now_ns: int) -> None:
         channel = arg.get("channel", "")
-        ack = (client.number, encode(Event(asked.op, client.conn_id, asked.id, arg)))
+        ack = Push(client.number, encode(Event(asked.op, client.conn_id, asked.id, arg)))
         if client.face == "business":
             if channel in _NOT_BUSINESS:
                 raise Refusal(
@@ -149,15 +150,16 @@ class Members:
         frames = [ack, self._count(client, channel, "" if made else "-error")]
         if made is not None:
             stamp = milliseconds(now_ns + self._voice.skew_ns)
-            greeting = self._channels.greeting(made, stamp)
-            frames += [(client.number, frame) for frame in greeting]
+            frames += self._channels.greeting(made, stamp)
         self._voice.say(frames, now_ns)
 
-    def _count(self, client: Connection, channel: str, failed: str) -> Frame:
+    def _count(self, client: Connection, channel: str, failed: str) -> Push:
         """How many connections the account has on a channel."""
         count = str(self._channels.connections(channel))
         name = f"channel-conn-count{failed}"
-        return client.number, encode(Event(name, client.conn_id, channel=channel, conn_count=count))
+        return Push(
+            client.number, encode(Event(name, client.conn_id, channel=channel, conn_count=count))
+        )
 
     # -- orders -------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class Members:
         came_ns = now_ns + self._voice.skew_ns
         stamp = milliseconds(came_ns)
         rows: list[Row] = []
-        pushes: list[Frame] = []
+        pushes: list[Push] = []
         code, message = "", ""
         try:
             if not asked.id:
@@ -187,7 +189,7 @@ class Members:
         reply = _Reply(
             asked.id, asked.op, code, message, rows, str(came_ns // 1_000), str(left_ns // 1_000)
         )
-        ack: Frame = (client.number, encode(reply))
+        ack = Push(client.number, encode(reply), matter="ack")
         match self._voice.acks:
             case "first":
                 frames = [ack, *pushes]
@@ -218,7 +220,7 @@ class Members:
 
     def _error(self, client: Connection, request: str, refused: Refusal, now_ns: int) -> None:
         event = Event("error", client.conn_id, request, code=refused.code, msg=refused.message)
-        self._voice.say([(client.number, encode(event))], now_ns)
+        self._voice.say([Push(client.number, encode(event))], now_ns)
 
 
 def verdict(rows: Sequence[Row]) -> str:

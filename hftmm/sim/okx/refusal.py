@@ -76,6 +76,11 @@ _OF_ORDERS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "",
             "Order failed because you don't have any positions in this direction to reduce.",
         ),
+        "already_done": (
+            "51503",
+            "",
+            "Order modification failed as the order has been filled, canceled or does not exist.",
+        ),
         "leverage": ("59102", "", "Leverage exceeds the maximum limit."),
         "amend_below_filled": ("51000", "", "Parameter newSz error"),
         "nothing_to_amend": ("51000", "", "Parameter newSz or newPx error"),

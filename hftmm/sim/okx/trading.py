@@ -16,7 +16,7 @@ from hftmm.sim.ledger import PRACTICE_KEYS, Credentials, OrderChanged
 from hftmm.sim.market import Market
 from hftmm.sim.okx.access import Gate
 from hftmm.sim.okx.account_rest import AccountRest
-from hftmm.sim.okx.channels import Channels, Frame
+from hftmm.sim.okx.channels import Channels
 from hftmm.sim.okx.connection import Connection, Operation
 from hftmm.sim.okx.deadman import DeadMan
 from hftmm.sim.okx.entry import RULES, OrderEntry
@@ -28,8 +28,7 @@ from hftmm.sim.okx.records import note_of
 from hftmm.sim.okx.statement import Statement
 from hftmm.sim.okx.tickets import House
 from hftmm.sim.okx.wealth import Wealth
-from hftmm.sim.overload import is_order, order_request
-from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Matter, Outgoing, Push
+from hftmm.sim.peers import Close, HttpAnswer, HttpQuery, Outgoing, Push
 from hftmm.venues.codec import MILLISECOND, SECOND
 
 FEES: Mapping[Kind, FeeRates] = {
@@ -117,14 +116,12 @@ class Trading:
             gate,
             entry,
             limits,
-            self.broker,
             self.account,
             instruments,
             self._statement,
             self._dead_man,
             self,
             account_rest.calls() | {("GET", "account/bills"): bills(self._statement)},
-            account_rest.config,
             forgotten_ns=options.forgotten_ns,
         )
 
@@ -136,7 +133,7 @@ class Trading:
 
     def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
         answer = self._rest.answer(query, now_ns)
-        return msgspec.structs.replace(answer, matter="ack") if is_order(query) else answer
+        return msgspec.structs.replace(answer, late_ns=self._chance.randrange(*_LATENCY))
 
     def login(self, client: Connection, asked: Operation, now_ns: int) -> None:
         self._members.login(client, asked, now_ns)
@@ -153,18 +150,16 @@ class Trading:
 
     # -- what the venue says ------------------------------------------------------------------
 
-    def say(self, frames: Iterable[Frame], now_ns: int) -> None:
+    def say(self, frames: Iterable[Push], now_ns: int) -> None:
         """Frames that leave a little later, in this order."""
         due_ns = self._due(now_ns)
-        self._leaving += [
-            (due_ns, Push(connection, frame, matter=_matter(frame))) for connection, frame in frames
-        ]
+        self._leaving += [(due_ns, push) for push in frames]
 
     def hang_up(self, connection: int, code: int, reason: str, now_ns: int) -> None:
         """Closes a connection, after all that was said to it."""
         self._leaving.append((self._due(now_ns), Close(connection, code, reason)))
 
-    def happened(self, now_ns: int) -> list[Frame]:
+    def happened(self, now_ns: int) -> list[Push]:
         """Enters in the books what the broker did, and words it for the channels."""
         events = self.account.take_events()
         if not events:
@@ -195,17 +190,3 @@ class Trading:
 
     def _stamp(self, now_ns: int) -> str:
         return milliseconds(now_ns + self.skew_ns)
-
-
-def _matter(frame: bytes) -> Matter:
-    """What a frame to a member is about; the answer to a subscription is about nothing."""
-    head = frame[:200]
-    if b'"event":' in head:
-        return ""
-    if b'"channel":"orders"' in head:
-        return "order" if b'"tradeId":""' in frame else "fill"
-    if b'"channel":"fills"' in head:
-        return "fill"
-    if b'"channel":' in head:
-        return "account"
-    return "ack" if order_request("okx", frame) is not None else ""
