@@ -17,7 +17,6 @@ from hftmm.core.errors import MalformedFrame
 from hftmm.core.events import Verdict
 from hftmm.venues.codec import Feed
 from hftmm.venues.depth import AHEAD, BEHIND, LOST, DepthFeed, Overlap
-from hftmm.venues.scan import Scratch
 from tests.books import delta, top
 from tests.frames import BYBIT, LINEAR, OKX, SPOT, STREAMS, Rows, Stream, bybit, okx
 from tests.naive import NaiveBook
@@ -30,7 +29,7 @@ by_venue = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.
 
 def opened(stream: Stream, final: int = 10) -> DepthFeed:
     """A feed whose book is live, at this id."""
-    feed = DepthFeed(stream.feed, stream.codec, Scratch())
+    feed = DepthFeed(stream.feed, stream.codec)
     if stream.codec.book_by_rest:
         book = delta(
             [(10_000, 1.5), (9_990, 2.0)],
@@ -135,7 +134,7 @@ def test_the_window_is_centred_again_when_the_kernel_finds_the_touch_outside() -
 
 @by_venue
 def test_a_recording_without_snapshots_begins_with_a_delta(stream: Stream) -> None:
-    feed = DepthFeed(stream.feed, stream.codec, Scratch())
+    feed = DepthFeed(stream.feed, stream.codec)
     feed.begin(stream.write(10, 11, BIDS_0, ASKS_0), 7)
     assert (feed.sync.live, feed.sync.seeded, feed.sync.last) == (True, False, 11)
     feed.received(stream.write(11, 12, [("100.05", "1")], []), 8)
@@ -143,7 +142,7 @@ def test_a_recording_without_snapshots_begins_with_a_delta(stream: Stream) -> No
 
 
 def test_a_snapshot_nobody_could_join_says_so() -> None:
-    feed = DepthFeed(SPOT.feed, SPOT.codec, Scratch())
+    feed = DepthFeed(SPOT.feed, SPOT.codec)
     feed.received(SPOT.write(20, 21, [], []), 1)
     old = delta(final=10, of=SPOT.listing, snapshot=True)
     assert feed.answered(old) == (Verdict.REFETCH, 0)
@@ -169,7 +168,7 @@ class Checked:
 
 
 def test_every_frame_with_a_checksum_is_verified_and_none_passes_the_rule() -> None:
-    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec, Scratch())
+    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec)
     feed.received(venue.write(BIDS_0, ASKS_0, "snapshot"), 1)
     for k in range(5):
         feed.received(venue.write([(f"99.{k}", "1")], [("100.10", f"{k}")]), 2)
@@ -178,7 +177,7 @@ def test_every_frame_with_a_checksum_is_verified_and_none_passes_the_rule() -> N
 
 
 def test_a_wrong_checksum_loses_the_book_until_the_next_snapshot() -> None:
-    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec, Scratch())
+    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec)
     feed.received(venue.write(BIDS_0, ASKS_0, "snapshot"), 1)
     venue.book.change([("98.00", "7")], [])
     assert feed.received(venue.write([("99.00", "1")]), 2) & LOST
@@ -189,7 +188,7 @@ def test_a_wrong_checksum_loses_the_book_until_the_next_snapshot() -> None:
 
 
 def test_once_the_venue_sends_no_checksums_its_sequence_has_to_do() -> None:
-    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec, Scratch())
+    venue, feed = Checked(), DepthFeed(OKX.feed, OKX.codec)
     feed.received(venue.write(BIDS_0, ASKS_0, "snapshot"), 1)
     feed.received(OKX.write(11, 12, [("99.00", "1")], []), 2)
     feed.received(OKX.write(12, 13, [("99.10", "1")], []), 3)
@@ -294,7 +293,7 @@ def test_a_book_goes_on_whole_and_in_step_on_a_finer_grid(stream: Stream) -> Non
 
 
 def test_what_is_held_for_a_snapshot_is_on_the_finer_grid_as_well() -> None:
-    feed = DepthFeed(SPOT.feed, SPOT.codec, Scratch())
+    feed = DepthFeed(SPOT.feed, SPOT.codec)
     feed.received(SPOT.write(10, 11, [("100.07", "1")], []), 1)
     fine = finer(feed, SPOT, 4)
     start = delta(

@@ -24,7 +24,7 @@ from hftmm.core.events import BookDelta, Verdict
 from hftmm.storage.captures import read
 from hftmm.storage.replay import Survey
 from hftmm.venues.codec import Feed, FeedKind, Layout, VenueCodec
-from hftmm.venues.scan import DECLINED, LOOK, SIDE_ROOM, DepthScanner, Scratch
+from hftmm.venues.scan import DECLINED, LOOK, SIDE_ROOM, DepthScanner
 from tests.books import LISTING, delta
 from tests.frames import BYBIT, LINEAR, OKX, SPOT, STREAMS, Stream, binance, bybit, compact, okx
 from tests.recordings import recording
@@ -32,7 +32,6 @@ from tests.recordings import recording
 ROOT = Path(__file__).parents[1]
 FIXTURES = Path(__file__).parent / "fixtures"
 NOW = 77
-SCRATCH = Scratch()
 
 RECORDINGS = [
     "binance_linear_4symbols_20210722.txt.gz",
@@ -58,9 +57,9 @@ DOCUMENTED = [
 
 def scanned(codec: VenueCodec, feed: Feed, frame: bytes) -> BookDelta | None:
     """What the kernel alone makes of a frame; None if it leaves it to the general decoder."""
-    scanner = DepthScanner(feed.listing, codec.layout(feed.listing), SCRATCH)
+    scanner = DepthScanner(OrderBook(feed.listing), codec.layout(feed.listing))
     # A book that no message follows: the frame is read and not applied.
-    flags = scanner.advance(frame, OrderBook(feed.listing))
+    flags = scanner.advance(frame)
     assert flags in (DECLINED, LOOK)
     return None if flags == DECLINED else scanner.delta(NOW)
 
@@ -501,7 +500,7 @@ def test_a_missing_id_is_left_to_the_general_decoder(stream: Stream) -> None:
 def test_a_key_longer_than_the_table_is_refused() -> None:
     layout = Layout(bids=b"b" * 24, asks=b"a", final_id=b"u")
     with pytest.raises(ValueError, match="longer than 23"):
-        DepthScanner(LISTING, layout, SCRATCH)
+        DepthScanner(OrderBook(LISTING), layout)
 
 
 def test_a_snapshot_is_left_to_the_general_decoder_which_knows_whether_it_is_complete() -> None:
@@ -511,8 +510,8 @@ def test_a_snapshot_is_left_to_the_general_decoder_which_knows_whether_it_is_com
     ):
         book = OrderBook(stream.listing)
         book.ints[0, APPLIED] = 5
-        scanner = DepthScanner(stream.listing, stream.codec.layout(stream.listing), SCRATCH)
-        assert scanner.advance(frame, book) == LOOK
+        scanner = DepthScanner(book, stream.codec.layout(stream.listing))
+        assert scanner.advance(frame) == LOOK
         assert scanner.delta(NOW) is None
 
 
@@ -555,8 +554,8 @@ def test_only_what_the_rule_would_apply_is_applied_past_it(
     for held in (book, twin):
         held.apply(delta([(1, 1.0)], [(10**9, 1.0)], of=stream.listing, snapshot=True))
         held.ints[0, APPLIED] = applied
-    scanner = DepthScanner(stream.listing, stream.codec.layout(stream.listing), SCRATCH)
-    flags = scanner.advance(frame, book)
+    scanner = DepthScanner(book, stream.codec.layout(stream.listing))
+    flags = scanner.advance(frame)
     if flags == LOOK:
         assert int(book.ints[0, APPLIED]) == applied
         follows = prev if stream in (LINEAR, OKX) else message.first_id - 1
@@ -581,18 +580,20 @@ def test_an_id_of_one_is_never_applied_past_the_rule_since_it_begins_anew_at_byb
     book = OrderBook(BYBIT.listing)
     book.apply(delta([(1, 1.0)], of=BYBIT.listing, snapshot=True))
     book.ints[0, APPLIED] = 0
-    scanner = DepthScanner(BYBIT.listing, BYBIT.codec.layout(BYBIT.listing), SCRATCH)
-    assert scanner.advance(bybit(final=1), book) == LOOK
+    scanner = DepthScanner(book, BYBIT.codec.layout(BYBIT.listing))
+    assert scanner.advance(bybit(final=1)) == LOOK
 
 
 def test_a_frame_that_the_table_of_far_levels_has_no_room_for_is_not_half_applied() -> None:
     book = OrderBook(SPOT.listing)
     book.apply(delta([(10**9, 1.0)], [(10**9 + 1, 1.0)], of=SPOT.listing, snapshot=True))
     book.ints[0, APPLIED] = 5
-    scanner = DepthScanner(SPOT.listing, SPOT.codec.layout(SPOT.listing), SCRATCH)
+    scanner = DepthScanner(book, SPOT.codec.layout(SPOT.listing))
     many = [(f"{k}.00", "1") for k in range(1, SIDE_ROOM)]
-    assert scanner.advance(SPOT.write(5, 6, many, []), book) == LOOK
-    assert (book.count(0), int(book.ints[0, APPLIED])) == (1, 5)
+    more = [(f"{k}.50", "1") for k in range(1, SIDE_ROOM)]
+    assert scanner.advance(SPOT.write(5, 6, many, [])) == 0
+    assert scanner.advance(SPOT.write(6, 7, more, [])) == LOOK
+    assert (book.count(0), int(book.ints[0, APPLIED])) == (SIDE_ROOM, 6)
 
 
 # -- the same source without compilation ----------------------------------------------------------
@@ -603,7 +604,7 @@ def digest() -> str:
     seen = hashlib.sha256()
     for stream in STREAMS:
         book = OrderBook(stream.listing)
-        scanner = DepthScanner(stream.listing, stream.codec.layout(stream.listing), SCRATCH)
+        scanner = DepthScanner(book, stream.codec.layout(stream.listing))
         start = [(6_000_000 - k, 1.0) for k in range(9)], [(6_000_001 + k, 1.0) for k in range(9)]
         book.apply(delta(*start, of=stream.listing, snapshot=True))
         book.ints[0, APPLIED] = 5
@@ -614,7 +615,7 @@ def digest() -> str:
             asks = [(f"{middle + chance.randrange(50)}", f"0.{chance.randrange(3)}")]
             sweep = [(f"{middle + k}", "0") for k in range(-30, 0)]
             frame = stream.write(n + 5, n + 6, bids, asks + sweep)
-            flags = scanner.advance(frame, book)
+            flags = scanner.advance(frame)
             moved = book.settle(flags)
             taken = [float(part) for part in book.walk("buy", 3.0)]
             seen.update(f"{flags:d} {moved:d} {taken}".encode())

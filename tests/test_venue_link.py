@@ -13,7 +13,6 @@ from hftmm.venues.codec import MILLISECOND, SECOND, StreamRules, VenueCodec
 from hftmm.venues.depth import LOST, DepthFeed, Overlap
 from hftmm.venues.link import Link
 from hftmm.venues.okx import OkxCodec
-from hftmm.venues.scan import Scratch
 
 PROBE_NS, WITHIN_NS = 500 * MILLISECOND, SECOND
 
@@ -212,7 +211,7 @@ class Pair:
 
     def __init__(self) -> None:
         codec = BybitCodec()
-        self.depth = DepthFeed(codec.feeds(listing(codec, "AUSDT"))[0], codec, Scratch())
+        self.depth = DepthFeed(codec.feeds(listing(codec, "AUSDT"))[0], codec)
         self.depth.received(bybit_frame("snapshot", 10), 1)
         self.old = Overlap(self.depth, leading=True)
         self.new = Overlap(self.depth, leading=False)
@@ -280,7 +279,7 @@ def test_a_restarted_service_begins_the_book_anew_on_the_connection_in_use_only(
 
 def test_messages_cut_at_other_ids_are_joined_where_they_overlap() -> None:
     codec = OkxCodec()
-    depth = DepthFeed(codec.feeds(listing(codec, "A-USDT"))[0], codec, Scratch())
+    depth = DepthFeed(codec.feeds(listing(codec, "A-USDT"))[0], codec)
     depth.received(okx_frame("snapshot", -1, 100), 1)
     old, new = Overlap(depth, leading=True), Overlap(depth, leading=False)
     new.received(okx_frame("update", 95, 103), 1)
@@ -292,7 +291,7 @@ def test_messages_cut_at_other_ids_are_joined_where_they_overlap() -> None:
 
 def test_a_checksum_is_verified_only_while_the_venue_sends_them() -> None:
     codec = OkxCodec()
-    depth = DepthFeed(codec.feeds(listing(codec, "A-USDT"))[0], codec, Scratch())
+    depth = DepthFeed(codec.feeds(listing(codec, "A-USDT"))[0], codec)
     plain = okx_frame("snapshot", -1, 100)
     # CRC32 of "100.0:1:101.0:1".
     sent = plain.replace(b'"checksum":0', b'"checksum":50512329')

@@ -21,6 +21,8 @@ asks:
     floats[side, WINDOW:]  size at key BASE + slot, WIDTH of them, 0 if none
     floats[side, FAR_SIZES:]  size of each slot of the hash table, 0 if it was removed
 
+    ints[WORK], floats[WORK]  room for whoever scans frames into the book, see `venues/scan.py`
+
 With `NUMBA_DISABLE_JIT=1` the same source runs as plain Python.
 """
 
@@ -60,6 +62,9 @@ TICK: Final = 0
 SIZE: Final = 1
 WINDOW: Final = 2
 FAR_SIZES: Final = WINDOW + WIDTH
+
+WORK: Final = 2
+ROWS: Final = 3
 
 NEVER: Final = -(2**62)
 """An update id that no message follows."""

@@ -23,6 +23,7 @@ from hftmm.book.kernels import (
     NEVER,
     RECENTRE,
     ROOM,
+    ROWS,
     SIZE,
     STATE_ID,
     TICK,
@@ -30,6 +31,7 @@ from hftmm.book.kernels import (
     VENUE_MS,
     WIDTH,
     WINDOW,
+    WORK,
 )
 from hftmm.core.events import BookDelta, Sizes, Ticks, TopOfBook
 from hftmm.core.instrument import Listing, Side
@@ -110,10 +112,10 @@ class OrderBook:
         self._scale = float(10**listing.decimals)
         self.top: TopOfBook | None = None
         self._top_ns = 0
-        self.ints: Ticks = np.zeros((2, FIELDS), dtype=np.int64)
-        self.ints[:, BEST] = -1
+        self.ints: Ticks = np.zeros((ROWS, FIELDS), dtype=np.int64)
+        self.ints[:WORK, BEST] = -1
         self.ints[0, APPLIED] = NEVER
-        self.floats: Sizes = np.zeros((2, FAR_SIZES), dtype=np.float64)
+        self.floats: Sizes = np.zeros((ROWS, FAR_SIZES), dtype=np.float64)
         self._grow(FAR_ROOM)
 
     @property
@@ -309,7 +311,7 @@ class OrderBook:
         self.reason = ""
         self.top = None
         # Even a touch equal to the old one is news after a time without a book.
-        self.floats[:, SIZE] = -1.0
+        self.floats[:WORK, SIZE] = -1.0
         return int(kernels.settle(self.ints, self.floats))
 
     def _load(self, side: SideIndex, keys: Ticks, sizes: Sizes) -> None:
@@ -324,10 +326,12 @@ class OrderBook:
         """Makes the hash tables at least so large, a power of two; their content is lost."""
         room = max(FAR_ROOM, 1 << max(0, slots - 1).bit_length())
         if room > self.ints.shape[1] - FIELDS:
-            ints = np.full((2, FIELDS + room), FREE, dtype=np.int64)
+            ints = np.full((ROWS, FIELDS + room), FREE, dtype=np.int64)
             ints[:, :FIELDS] = self.ints[:, :FIELDS]
-            floats = np.zeros((2, FAR_SIZES + room), dtype=np.float64)
+            ints[WORK, : self.ints.shape[1]] = self.ints[WORK]
+            floats = np.zeros((ROWS, FAR_SIZES + room), dtype=np.float64)
             floats[:, :FAR_SIZES] = self.floats[:, :FAR_SIZES]
+            floats[WORK, : self.floats.shape[1]] = self.floats[WORK]
             self.ints, self.floats = ints, floats
             self._bid_touch: Sizes = floats[BIDS, :WINDOW]
             self._ask_touch: Sizes = floats[ASKS, :WINDOW]

@@ -14,7 +14,6 @@ from hftmm.venues.codec import MILLISECOND, SECOND, Feed, Request, VenueCodec
 from hftmm.venues.depth import LOST, DepthFeed
 from hftmm.venues.effects import Fetch, Outlet, Policy
 from hftmm.venues.routes import Routes
-from hftmm.venues.scan import Scratch
 
 ASK_AGAIN_NS: Final = 250 * MILLISECOND
 ASK_AGAIN_MOST_NS: Final = 1500 * MILLISECOND
@@ -82,7 +81,7 @@ class Books:
         "_outlet",
         "_policy",
         "_routes",
-        "_scratch",
+        "_told",
         "_upkeep",
         "_watched_ns",
         "depths",
@@ -100,16 +99,16 @@ class Books:
         self._codec = codec
         self._routes = routes
         self._outlet = outlet
+        self._told = outlet.sink.book_moved
         self._jitter = jitter
         self._policy = policy
-        self._scratch = Scratch()
         self._upkeep: dict[str, Upkeep] = {}
         self._watched_ns = 0
 
     def open(self, feed: Feed, now_ns: int) -> None:
         """Begins the book of a depth feed, or begins it anew on another definition."""
         key = feed.listing.key
-        depth = self.depths[key] = DepthFeed(feed, self._codec, self._scratch)
+        depth = self.depths[key] = DepthFeed(feed, self._codec)
         self._upkeep[key] = Upkeep()
         self._announce(depth, now_ns)
 
@@ -139,7 +138,7 @@ class Books:
         if (book.bid < depth.floor or book.ask > depth.ceiling) and not flags & LOST:
             # What stood between the snapshot's last level and this one is not known.
             flags |= depth.lose("the touch left the known depth")
-        self._outlet.sink.book_moved(book, now_ns)
+        self._told(book, now_ns)
         if flags & LOST:
             text = f"{depth.feed.listing.symbol}: {depth.book.reason}"
             self._outlet.note("warning", "book lost", text, now_ns)
@@ -226,7 +225,7 @@ class Books:
 
     def _announce(self, depth: DepthFeed, now_ns: int) -> None:
         self._outlet.sink.listed(depth.book)
-        self._outlet.sink.book_moved(depth.book, now_ns)
+        self._told(depth.book, now_ns)
 
     # ---- getting a book back ----------------------------------------------------------------
 
@@ -329,7 +328,7 @@ class Books:
             if now_ns - depth.heard_ns < OVERLAY_NS:
                 depth.book.top = None
                 depth.book.settle(MOVED)
-                self._outlet.sink.book_moved(depth.book, now_ns)
+                self._told(depth.book, now_ns)
             else:
                 self.lose(depth, "the touch moved and the depth stream is silent", now_ns)
                 link = self._routes.carrier(depth.feed)

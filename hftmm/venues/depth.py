@@ -14,7 +14,7 @@ from hftmm.core.errors import MalformedFrame
 from hftmm.core.events import BookDelta, Verdict
 from hftmm.venues.codec import MILLISECOND, BookAudit, Feed, VenueCodec
 from hftmm.venues.decimals import MOST_DIGITS
-from hftmm.venues.scan import LOOK, DepthScanner, Scratch, advance_frame
+from hftmm.venues.scan import LOOK, DepthScanner, advance_frame
 
 LOST: Final = 128
 """Flag beside those of the kernels: the book was valid and is not any more."""
@@ -36,11 +36,9 @@ class DepthFeed:
     """
 
     __slots__ = (
-        "_arguments",
         "_audit",
         "_codec",
         "_scanner",
-        "_scratch",
         "book",
         "ceiling",
         "depth",
@@ -52,7 +50,7 @@ class DepthFeed:
         "sync",
     )
 
-    def __init__(self, feed: Feed, codec: VenueCodec, scratch: Scratch) -> None:
+    def __init__(self, feed: Feed, codec: VenueCodec) -> None:
         self.feed = feed
         self.depth = self
         self.book = OrderBook(feed.listing)
@@ -61,9 +59,7 @@ class DepthFeed:
         self.heard_ns = 0
         self.floor, self.ceiling = -inf, inf
         self._codec = codec
-        self._scratch = scratch
-        self._scanner = DepthScanner(feed.listing, codec.layout(feed.listing), scratch)
-        self._arguments = self._scanner.arguments
+        self._scanner = DepthScanner(self.book, codec.layout(feed.listing))
         self._audit: BookAudit | None = None
 
     def received(self, frame: bytes, now_ns: int) -> int:
@@ -78,7 +74,7 @@ class DepthFeed:
         self.heard_ns = now_ns
         book = self.book
         # What `DepthScanner.advance` does, without the call: there are thousands a second.
-        flags = advance_frame(frame, *self._arguments, book.ints, book.floats)
+        flags = advance_frame(frame, book.ints, book.floats)
         if 0 <= flags < LOOK:
             self.fast += 1
             book.received_ns = now_ns
@@ -170,7 +166,7 @@ class DepthFeed:
         ticks = np.concatenate((bid_ticks, ask_ticks))
         if len(ticks) and int(ticks.max()) * factor >= 10**MOST_DIGITS:
             raise MalformedFrame("number out of range", f"{feed.listing.decimals} decimals")
-        finer = DepthFeed(feed, self._codec, self._scratch)
+        finer = DepthFeed(feed, self._codec)
         book = finer.book
         if self.sync.live:
             book.apply(

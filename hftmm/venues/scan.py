@@ -27,33 +27,34 @@ from typing import Final
 import numba
 import numpy as np
 
-from hftmm.book.kernels import APPLIED, ROOM, apply, kernel, native
+from hftmm.book.kernels import APPLIED, ROOM, WORK, apply, kernel, native
 from hftmm.book.kernels import STATE_ID as BOOK_STATE_ID
 from hftmm.book.kernels import VENUE_MS as BOOK_VENUE_MS
 from hftmm.book.order_book import OrderBook
 from hftmm.core.events import BookDelta, Sizes, Ticks
-from hftmm.core.instrument import Listing
 from hftmm.venues.codec import MILLISECOND, Layout
 
-SIDE_ROOM: Final = 4096
-"""Levels a side that the scratch arrays hold; a larger frame goes to the general decoder."""
+SIDE_ROOM: Final = 1536
+"""Levels a side that a book has room for; a larger frame goes to the general decoder."""
 
 FIRST_ID, FINAL_ID, PREV_ID, STATE_ID, VENUE_MS, CHECKSUM, KIND, BIDS, ASKS = range(9)
 SLOTS: Final = 9
 N_BIDS, COUNT = BIDS, ASKS
 """What stands among the numbers in the places of the two level arrays."""
 
-NUMBERS: Final = 2 * SIDE_ROOM
-"""Where in `ticks` the numbers of a frame stand, behind its levels."""
-
 DECLINED: Final = -1
 LOOK: Final = 64
 
 REQUIRED, PLACES, CHAINED, KEYS = range(4)
 _ROW: Final = 25
-"""A scanner's plan, one array since every argument of a kernel costs its conversion: bits of the
-slots that must be there, decimal places of the grid, 1 if a message names the id before it;
-then a row a slot: length of its key, its last bytes as one number, and all its bytes.
+NUMBERS: Final = KEYS + SLOTS * _ROW
+TICKS: Final = NUMBERS + SLOTS
+SIZES: Final = 1
+"""The work rows of a book, since every array of its own would cost each frame its conversion.
+Integers: bits of the slots that must be there, decimal places of the grid, 1 if a message names the
+id before it; a row a slot with the length of its key, the key's last bytes as one number, and all
+its bytes; from NUMBERS on the numbers of the frame, from TICKS on the ticks of its levels. Floats:
+the multiplier, and from SIZES on the sizes of its levels.
 """
 _LONGEST_NAME: Final = _ROW - 2
 _TAIL: Final = 2**56 - 1
@@ -297,18 +298,22 @@ def _kind(frame: bytes, start: int, stop: int) -> int:
     return 0
 
 
-@kernel(_int(_bytes, _ints, _float, _ints, _floats))
-def scan(frame: bytes, plan: Ticks, multiplier: float, ticks: Ticks, sizes: Sizes) -> int:
+@kernel(_int(_bytes, _ints, _floats))
+def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
     """Walks one frame.
 
     Args:
-        plan: see KEYS.
+        work, work_sizes: see NUMBERS.
 
     Returns:
-        Bits of the slots seen, with the levels, bids first, in `ticks` and `sizes` and the
-        numbers in `ticks` from NUMBERS on; -1 if declined, with the arrays undefined.
+        Bits of the slots seen, with the levels, bids first, and the numbers in the work rows; -1
+        if declined, with those undefined.
     """
-    numbers = ticks[NUMBERS:]
+    plan = work[:NUMBERS]
+    numbers = work[NUMBERS:TICKS]
+    ticks = work[TICKS:]
+    sizes = work_sizes[SIZES:]
+    multiplier = work_sizes[0]
     decimals = plan[PLACES]
     end = len(frame)
     if end == 0 or frame[0] != _OPEN_OBJECT:
@@ -430,75 +435,55 @@ def scan(frame: bytes, plan: Ticks, multiplier: float, ticks: Ticks, sizes: Size
     return seen
 
 
-@kernel(_int(_bytes, _ints, _float, _ints, _floats, _blocks, _float_blocks))
-def advance(
-    frame: bytes,
-    plan: Ticks,
-    multiplier: float,
-    ticks: Ticks,
-    sizes: Sizes,
-    ints: Ticks,
-    floats: Sizes,
-) -> int:
+@kernel(_int(_bytes, _blocks, _float_blocks))
+def advance(frame: bytes, ints: Ticks, floats: Sizes) -> int:
     """Scans one frame and applies it, if it is beyond doubt the book's next.
 
     Args:
-        plan: see KEYS.
         ints, floats: the book.
 
     Returns:
         Flags of `kernels.apply`; DECLINED if the general decoder must have the frame; LOOK if it
         was scanned, but whether it follows is for the venue's rule to say.
     """
-    if scan(frame, plan, multiplier, ticks, sizes) < 0:
+    work = ints[WORK]
+    sizes = floats[WORK]
+    if scan(frame, work, sizes) < 0:
         return DECLINED
+    numbers = work[NUMBERS:TICKS]
     applied = ints[0, APPLIED]
-    final = ticks[NUMBERS + FINAL_ID]
-    before = ticks[NUMBERS + PREV_ID] if plan[CHAINED] else ticks[NUMBERS + FIRST_ID] - 1
+    final = numbers[FINAL_ID]
+    before = numbers[PREV_ID] if work[CHAINED] else numbers[FIRST_ID] - 1
     # An id of 1 begins anew at Bybit, whatever came before it.
     if (
         before != applied
         or final <= applied
         or final == 1
-        or ticks[NUMBERS + CHECKSUM] != 0
-        or ticks[NUMBERS + KIND] == 1
+        or numbers[CHECKSUM] != 0
+        or numbers[KIND] == 1
     ):
         return LOOK
-    flags = apply(ticks, sizes, ticks[NUMBERS + N_BIDS], ticks[NUMBERS + COUNT], ints, floats)
+    flags = apply(work[TICKS:], sizes[SIZES:], numbers[N_BIDS], numbers[COUNT], ints, floats)
     if flags & ROOM:
         return LOOK
     ints[0, APPLIED] = final
-    ints[0, BOOK_STATE_ID] = ticks[NUMBERS + STATE_ID]
-    ints[0, BOOK_VENUE_MS] = ticks[NUMBERS + VENUE_MS]
+    ints[0, BOOK_STATE_ID] = numbers[STATE_ID]
+    ints[0, BOOK_VENUE_MS] = numbers[VENUE_MS]
     return flags
 
 
 advance_frame = native(advance)
-"""`advance`, to be called with a frame, a scanner's `arguments`, and the blocks of its book."""
-
-
-class Scratch:
-    """Arrays one frame is scanned into; shared by all scanners of one thread."""
-
-    __slots__ = ("sizes", "ticks")
-
-    def __init__(self) -> None:
-        self.ticks: Ticks = np.zeros(NUMBERS + SLOTS, dtype=np.int64)
-        self.sizes: Sizes = np.zeros(NUMBERS, dtype=np.float64)
+"""`advance`, to be called with a frame and the blocks of its book."""
 
 
 class DepthScanner:
-    """Scans the depth frames of one listing.
+    """Scans the depth frames of one book."""
 
-    Attributes:
-        arguments: what the kernel needs of it. Kept as one tuple: unpacking it is cheaper than
-            looking each of them up again.
-    """
+    __slots__ = ("_book",)
 
-    __slots__ = ("_listing", "_scratch", "arguments")
+    def __init__(self, book: OrderBook, layout: Layout) -> None:
+        """Writes the plan into the book's work row.
 
-    def __init__(self, listing: Listing, layout: Layout, scratch: Scratch) -> None:
-        """
         Raises:
             ValueError: a key of the layout is longer than the kernel's table.
         """
@@ -513,9 +498,12 @@ class DepthScanner:
             layout.bids,
             layout.asks,
         )
-        plan = np.zeros(KEYS + SLOTS * _ROW, dtype=np.int64)
-        plan[PLACES] = listing.decimals
+        self._book = book
+        plan = book.ints[WORK, :NUMBERS]
+        plan[:] = 0
+        plan[PLACES] = book.listing.decimals
         plan[CHAINED] = bool(layout.prev_id)
+        book.floats[WORK, 0] = float(book.listing.multiplier)
         for slot, key in enumerate(keys):
             if len(key) > _LONGEST_NAME:
                 raise ValueError(f"layout key {key!r} is longer than {_LONGEST_NAME} bytes")
@@ -526,13 +514,10 @@ class DepthScanner:
             plan[row + 2 : row + 2 + len(key)] = np.frombuffer(key, dtype=np.uint8)
             if key and slot != CHECKSUM:
                 plan[REQUIRED] |= 1 << slot
-        self._listing = listing
-        self._scratch = scratch
-        self.arguments = (plan, float(listing.multiplier), scratch.ticks, scratch.sizes)
 
-    def advance(self, frame: bytes, book: OrderBook) -> int:
+    def advance(self, frame: bytes) -> int:
         """Applies the frame to the book if it plainly follows; see `advance`."""
-        return advance_frame(frame, *self.arguments, book.ints, book.floats)
+        return advance_frame(frame, self._book.ints, self._book.floats)
 
     def delta(self, received_ns: int) -> BookDelta | None:
         """The delta scanned last, on arrays that the next frame overwrites.
@@ -540,16 +525,14 @@ class DepthScanner:
         None for a snapshot, or what may be one (Bybit's id 1): whether it is complete is for the
         general decoder to say.
         """
-        scratch = self._scratch
-        first, final, prev, state, ms, checksum, kind, n_bids, count = scratch.ticks[
-            NUMBERS:
-        ].tolist()
+        work = self._book.ints[WORK]
+        first, final, prev, state, ms, checksum, kind, n_bids, count = work[NUMBERS:TICKS].tolist()
         if kind == 1 or final == 1:
             return None
         return BookDelta(
-            self._listing,
-            scratch.ticks,
-            scratch.sizes,
+            self._book.listing,
+            work[TICKS:],
+            self._book.floats[WORK, SIZES:],
             n_bids,
             count,
             first,
