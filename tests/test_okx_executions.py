@@ -738,6 +738,32 @@ def test_a_closed_position_is_pushed_as_zero_and_listed_only_by_name() -> None:
     assert one.get("account/positions", instId=SWAP)[0]["pos"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("side", "size", "code"),
+    [("buy", "0.01", "51170"), ("sell", "1.01", "51112"), ("sell", "1", "0")],
+)
+def test_a_reduce_only_order_does_nothing_but_reduce(side: str, size: str, code: str) -> None:
+    one = member()
+    one.operate("order", swap_order(crossing(one)))
+    price = one.price("sell", 5) if side == "sell" else one.price("buy", 5)
+    order = swap_order(price, size, side=side, reduceOnly=True)
+    assert one.reply("order", order)["data"][0]["sCode"] == code
+
+
+def test_a_resting_reduce_only_order_shrinks_and_ends_with_its_position() -> None:
+    one = member()
+    one.operate("order", swap_order(crossing(one)))
+    far = swap_order(one.price("sell", 50), side="sell", reduceOnly=True)
+    (resting_,) = orders(one.operate("order", far))
+    less = swap_order(one.price("buy", 50), "0.4", side="sell", ordType="ioc")
+    rows = orders(one.operate("order", less))
+    (shrunk,) = (row for row in rows if row["ordId"] == resting_["ordId"])
+    assert (shrunk["sz"], shrunk["amendSource"], shrunk["state"]) == ("0.6", "2", "live")
+    rows = orders(one.operate("order", less | {"sz": "0.6"}))
+    (ended,) = (row for row in rows if row["ordId"] == resting_["ordId"])
+    assert (ended["state"], ended["cancelSource"]) == ("canceled", "23")
+
+
 def test_profit_and_fees_of_a_position_begin_anew_when_it_is_opened_again() -> None:
     one = member()
     one.operate("order", swap_order(crossing(one)))

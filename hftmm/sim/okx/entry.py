@@ -17,7 +17,7 @@ from hftmm.sim.okx.limits import Limits
 from hftmm.sim.okx.records import note_of, order_id, order_number
 from hftmm.sim.okx.refusal import Refusal, missing, of_order, unknown_instrument, wrong
 from hftmm.sim.okx.tickets import Amendment, Args, House, read_amendment, read_ticket, text
-from hftmm.sim.orders import Order, Refused
+from hftmm.sim.orders import Order, Refused, Ticket
 from hftmm.venues.codec import MILLISECOND
 
 Action: TypeAlias = Literal["order", "amend-order", "cancel-order"]
@@ -136,10 +136,31 @@ class OrderEntry:
             ticket = msgspec.structs.replace(
                 ticket, ticks=self._clamped(one, ticket.side, ticket.ticks)
             )
+        if ticket.reduce_only:
+            self._reduces(one, ticket)
         placed = self._broker.place(self._account, ticket, now_ns)
         if isinstance(placed, Refused):
             raise self._worded(one, placed, ticket.side)
         return placed
+
+    def _reduces(self, one: Instrument, ticket: Ticket) -> None:
+        """Holds a reduce-only order to the position: OKX refuses what is too large, and shrinks
+        only what rests while the position shrinks.
+
+        Raises:
+            Refusal: it would do anything else.
+        """
+        base = self._account.position(one.spec).base
+        if not base:
+            raise of_order("reduce_only", {})
+        if (base > 0) == (ticket.side == "buy"):
+            raise Refusal(
+                "51170",
+                "Failed to place order because the reduce-only order has the direction of the "
+                "position.",
+            )
+        if ticket.lots * one.spec.lot > abs(base):
+            raise Refusal("51112", "Close order size exceeds your available size.")
 
     def _cancel(self, one: Instrument, args: Args, now_ns: int) -> Order:
         order = self.find(one, args)

@@ -232,9 +232,10 @@ def verdict(rows: Sequence[Row]) -> str:
 
 
 def check_batch(action: Action, orders: int) -> None:
-    """
+    """Holds a request to `BATCH` orders.
+
     Raises:
-        Refusal: there are more orders than one request may have.
+        Refusal: there are more.
     """
     if orders > BATCH:
         if action == "order":
@@ -243,9 +244,10 @@ def check_batch(action: Action, orders: int) -> None:
 
 
 def check_expiry(exp_time: str, came_ns: int) -> None:
-    """
+    """Holds a request to its `expTime`, milliseconds; "" is never.
+
     Raises:
-        Refusal: the request was to be discarded by now.
+        Refusal: it was to be discarded by now.
     """
     if not exp_time:
         return
@@ -258,9 +260,10 @@ def check_expiry(exp_time: str, came_ns: int) -> None:
 
 
 def _decoded(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> Decoded:
-    """
+    """The arguments of an operation.
+
     Raises:
-        Refusal: it is no such list.
+        Refusal: they are no such list.
     """
     try:
         return decoder.decode(raw)

@@ -171,7 +171,8 @@ def order_push(one: Instrument, event: OrderChanged, leverage: Decimal, skew_ns:
     ticks = order.ticks or one.last_ticks
     return row | {
         "amendResult": note.amend_result,
-        "amendSource": note.amend_source,
+        # Amended by nobody's wish: the system shrank it to the position it may reduce.
+        "amendSource": note.amend_source or ("2" if event.change == "amended" else ""),
         "avgPx": _average(one, order),
         "code": note.code,
         "execType": "" if fill is None else ("M" if fill.maker else "T"),
