@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from hftmm.core.instrument import Kind
 from hftmm.sim.faults import FaultyPeer
 from hftmm.sim.ledger import DEMO, Credentials
 from hftmm.sim.peers import LOST, Close, HttpQuery, Push
@@ -201,6 +202,42 @@ def test_a_batch_answers_element_by_element(venue: Venue) -> None:
     six = msgspec.json.encode([limit()] * 6).decode()
     assert venue.refused("POST", BATCH, {"batchOrders": six}) == (400, -1130)
     assert venue.refused("POST", BATCH, {"batchOrders": "['no json']"}) == (400, -1135)
+
+
+def test_a_batch_of_changes_and_of_cancels_by_client_id(venue: Venue) -> None:
+    for name in ("one", "two"):
+        venue.ask("POST", FORDER, limit(newClientOrderId=name))
+    change = {"symbol": "BTCUSDT", "side": "BUY", "price": "63000", "quantity": "0.02"}
+    changes = [{**change, "origClientOrderId": name} for name in ("one", "none")]
+    text = msgspec.json.encode(changes).decode()
+    changed, unknown = venue.ask("PUT", BATCH, {"batchOrders": text})
+    assert (changed["price"], changed["origQty"], unknown["code"]) == ("63000.0", "0.020", -2013)
+    names = {**BY_ID, "origClientOrderIdList": '["one","two"]'}
+    rows = venue.ask("DELETE", BATCH, names)
+    assert [row["status"] for row in rows] == ["CANCELED", "CANCELED"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"side": "SELL"}, -1117),
+        ({"price": "90000"}, -4016),
+        ({"quantity": "1000"}, -2019),
+        ({"price": "64000.05"}, -4014),
+        ({"orderId": 999}, -2013),
+    ],
+)
+def test_a_change_that_is_refused_leaves_the_order_as_it_was(
+    venue: Venue, change: Params, code: int
+) -> None:
+    order = venue.ask("POST", FORDER, limit())["orderId"]
+    asked = {**changing(order, "63000"), **change}
+    assert venue.refused("PUT", FORDER, asked) == (400, code)
+    row = venue.ask("GET", "/fapi/v1/openOrder", {**BY_ID, "orderId": order})
+    assert (row["price"], row["origQty"]) == ("64000.0", "0.010")
+    venue.ask("DELETE", FORDER, {**BY_ID, "orderId": order})
+    gone = venue.refused("GET", "/fapi/v1/openOrder", {**BY_ID, "orderId": order})
+    assert gone == (400, -2013)
 
 
 # --- 11.2.18, 20: unknown outcomes, overload ------------------------------------------------
@@ -738,6 +775,56 @@ def test_a_market_order_spends_a_quote_amount(venue: Venue) -> None:
     row = venue.ask("POST", ORDER, order)
     assert (row["status"], row["executedQty"]) == ("FILLED", "0.01562000")
     assert row["origQuoteOrderQty"] == "1000.00000000"
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        ({"price": "64000", "quantity": "1"}, -1106),
+        ({"quoteOrderQty": "1000", "quantity": "1"}, -1106),
+        ({}, -1102),
+        ({"quantity": "0"}, -1013),
+    ],
+)
+def test_a_market_order_takes_one_size_and_no_price(venue: Venue, order: Params, code: int) -> None:
+    market = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", **order}
+    assert venue.refused("POST", ORDER, market) == (400, code)
+
+
+def test_a_market_order_that_finds_nobody_expires(venue: Venue) -> None:
+    venue.someone("spot", "sell", "64000", "0.004")
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    row = venue.ask("POST", ORDER, order)
+    assert (row["status"], row["expiryReason"]) == ("EXPIRED", "INSUFFICIENT_LIQUIDITY")
+    assert row["executedQty"] == "0.00400000"
+
+
+def test_the_same_parameter_twice_is_refused(venue: Venue) -> None:
+    query = f"timestamp={venue.now_ms}&timestamp={venue.now_ms}"
+    assert venue.send("GET", "/api/v3/account", query)[1]["code"] == -1101
+
+
+def test_settings_that_are_only_read(venue: Venue) -> None:
+    assert venue.ask("GET", "/fapi/v1/multiAssetsMargin") == {"multiAssetsMargin": False}
+    assert venue.ask("GET", "/fapi/v1/feeBurn") == {"feeBurn": False}
+    assert venue.ask("GET", "/fapi/v1/accountConfig")["dualSidePosition"] is False
+    assert venue.ask("GET", "/fapi/v1/apiTradingStatus")["indicators"] == {}
+    windows = venue.ask("GET", "/fapi/v1/rateLimit/order")
+    assert [(w["interval"], w["limit"]) for w in windows] == [("SECOND", 300), ("MINUTE", 1200)]
+    assert venue.ask("GET", "/api/v3/myPreventedMatches", BY_ID) == []
+
+
+def test_deposits_are_told_apart_from_trades(venue: Venue) -> None:
+    venue.follow_spot()
+    venue.follow_linear()
+    broker = venue.peer.broker
+    (account,) = broker.accounts.values()
+    for kind in (Kind.SPOT, Kind.LINEAR):
+        broker.clearing.deposit(account, kind, "USDT", Decimal(5), venue.now_ns)
+    (update,) = venue.spot_events("balanceUpdate")
+    assert (update["a"], update["d"]) == ("USDT", "5.00000000")
+    (event,) = venue.heard(STREAM)
+    assert (event["a"]["m"], event["a"]["B"][0]["bc"]) == ("DEPOSIT", "5.00000000")
 
 
 def test_history_is_read_by_the_page(venue: Venue) -> None:

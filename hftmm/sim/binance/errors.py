@@ -43,6 +43,8 @@ INVALID_SIDE: Answered = (400, -1117, "Invalid side.")
 INVALID_TYPE: Answered = (400, -1116, "Invalid orderType.")
 INVALID_TIME_IN_FORCE: Answered = (400, -1115, "Invalid timeInForce.")
 BAD_COMBINATION: Answered = (400, -1128, "Combination of optional parameters invalid.")
+BEYOND_WORDS = (-1000, "An unknown error occurred while processing the request.")
+"""For a refusal that a market has no words for."""
 
 OVERLOADED: Answered = (503, -1008, "Request throttled by system-level protection.")
 
@@ -115,21 +117,21 @@ _LINEAR: Mapping[str, tuple[int, str]] = {
         "The order will not be recorded in the order history",
     ),
     "reduce_only": (-2022, "ReduceOnly Order is rejected."),
+    "amend_below_filled": (-2022, "ReduceOnly Order is rejected."),
     "unknown_symbol": (-1121, "Invalid symbol."),
     "unknown_order": (-2011, "Unknown order sent."),
     "already_done": (-2011, "Unknown order sent."),
     "nothing_to_amend": (-5027, "No need to modify the order."),
-    "leverage": (-4028, "Leverage is not valid"),
 }
 
 
 def spot_error(refused: Refused) -> ApiError:
     """The spot market's words for a refusal."""
-    code, text = _SPOT[refused.rule]
+    code, text = _SPOT.get(refused.rule, BEYOND_WORDS)
     return ApiError(400, code, text)
 
 
 def linear_error(refused: Refused, **numbers: str) -> ApiError:
     """USD-M's words for a refusal; `numbers` are those its text names."""
-    code, text = _LINEAR[refused.rule]
+    code, text = _LINEAR.get(refused.rule, BEYOND_WORDS)
     return ApiError(400, code, text.format(**numbers))

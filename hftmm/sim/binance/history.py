@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from hftmm.sim.binance.errors import ApiError
+from hftmm.sim.binance.errors import BAD_COMBINATION, ApiError
 from hftmm.sim.binance.params import Params, number, within
 
 Row = TypeVar("Row")
@@ -39,7 +39,7 @@ def page(
     first_id = number(params, id_name)
     start_ms, end_ms = number(params, "startTime"), number(params, "endTime")
     if first_id is not None and (start_ms is not None or end_ms is not None):
-        raise ApiError(400, -1128, "Combination of optional parameters invalid.")
+        raise ApiError(*BAD_COMBINATION)
     if start_ms is not None and end_ms is not None:
         if end_ms < start_ms:
             raise ApiError(400, -1023, "Start time is greater than end time.")

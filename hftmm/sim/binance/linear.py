@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from hftmm.core.instrument import decimal_places
+from hftmm.core.instrument import Side, decimal_places
 from hftmm.sim.binance.errors import (
     INVALID_SIDE,
     INVALID_TIME_IN_FORCE,
@@ -91,7 +91,7 @@ class LinearFloor(Floor):
             account, order, now_ns, ticks=ticks, lots=lots, keep_priority=False
         )
         if isinstance(amended, Refused):
-            raise self._refusal(amended, instrument)
+            raise self._refusal(amended, instrument, order.side)
         return ack_row(instrument, order, self.clock)
 
     def modify_batch(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
@@ -121,10 +121,9 @@ class LinearFloor(Floor):
     def count_down(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
         """`POST /fapi/v1/countdownCancelAll`: a dead man's switch, 0 disarms it."""
         instrument = self.instrument(params)
-        time_ms = number(params, "countdownTime")
-        if time_ms is None:
-            text(params, "countdownTime")
-        self.broker.arm_dead_man(account, instrument.spec, (time_ms or 0) * MILLISECOND, now_ns)
+        text(params, "countdownTime")
+        time_ms = number(params, "countdownTime") or 0
+        self.broker.arm_dead_man(account, instrument.spec, time_ms * MILLISECOND, now_ns)
         return {"symbol": instrument.name, "countdownTime": str(time_ms)}
 
     def show(self, account: Account, params: Params, now_ns: int) -> dict[str, Any]:
@@ -175,7 +174,7 @@ class LinearFloor(Floor):
         order = self.broker.place(account, ticket, now_ns)
         instrument = self.instrument(params)
         if isinstance(order, Refused):
-            raise self._refusal(order, instrument, ticket)
+            raise self._refusal(order, instrument, ticket.side)
         self.limits.count_orders(1, now_ns)
         row = ack_row(instrument, order, self.clock)
         return row if shape == "RESULT" else just_accepted(row)
@@ -186,11 +185,9 @@ class LinearFloor(Floor):
             raise linear_error(canceled)
         return ack_row(self.of(order), order, self.clock)
 
-    def _refusal(
-        self, refused: Refused, instrument: Instrument, ticket: Ticket | None = None
-    ) -> ApiError:
+    def _refusal(self, refused: Refused, instrument: Instrument, side: Side) -> ApiError:
         low, high = self.band(instrument)
-        if refused.rule == "price_band" and ticket is not None and ticket.side == "sell":
+        if refused.rule == "price_band" and side == "sell":
             return ApiError(400, -4024, f"Limit price can't be lower than {low}.")
         notional = f"{instrument.spec.min_notional:f}"
         return linear_error(refused, upper=high, notional=notional)

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from hftmm.core.fees import FeeRates
-from hftmm.sim.binance.errors import missing
 from hftmm.sim.binance.history import page
 from hftmm.sim.binance.keys import ApiKey
 from hftmm.sim.binance.limits import Window
@@ -183,10 +182,3 @@ def restrictions(key: ApiKey, now_ms: int) -> dict[str, Any]:
         "enableSpotAndMarginTrading": trades,
         "enablePortfolioMarginTrading": False,
     }
-
-
-def mandatory(params: Params, *names: str) -> None:
-    """Raises ApiError for the first parameter that is not there."""
-    for name in names:
-        if not params.get(name):
-            raise missing(name)
