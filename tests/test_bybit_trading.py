@@ -170,7 +170,7 @@ class Client:
         self.open(number, "private")
         assert self.auth(number)["success"] is True
         self.say(number, op="subscribe", args=list(topics), req_id="s")
-        self.run()
+        self.run(60)
         assert self.said[number][-1]["success"] is True, self.said[number]
         self.said[number].clear()
 
@@ -364,7 +364,7 @@ def test_nothing_private_is_said_before_the_login(client: Client) -> None:
     client.open(1, "private")
     client.say(1, op="subscribe", args=["order"])
     client.open(2, "trade")
-    client.run()
+    client.run(60)
     assert client.said[1][-1]["success"] is False
     client.rest("linear")
     client.run()
@@ -932,6 +932,20 @@ def test_an_answer_takes_some_milliseconds(client: Client) -> None:
     assert len(client.said[1]) == before + 1
 
 
+def test_a_subscription_is_answered_later_and_nothing_overtakes_it(client: Client) -> None:
+    client.open(1, "private")
+    client.auth(1)
+    client.open(2, "private")
+    client.auth(2)
+    client.say(1, op="subscribe", args=["order"])
+    client.say(1, op="ping")
+    client.say(2, op="ping")
+    client.run(40)
+    assert [client.said[n][-1]["op"] for n in (1, 2)] == ["auth", "pong"]
+    client.run(20)
+    assert [one["op"] for one in client.said[1]] == ["auth", "subscribe", "pong"]
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_stream_may_be_ahead_of_the_acknowledgement(client: Client, first: bool) -> None:
     client.private(1, "order")
@@ -1015,7 +1029,7 @@ def test_topics_come_whole_or_by_category_but_not_both_in_one_request(client: Cl
     client.auth(2)
     for args in (["order", "order.spot"], ["position.spot"], ["trades"]):
         client.say(2, op="subscribe", args=args)
-        client.run()
+        client.run(60)
         assert client.said[2][-1]["success"] is False
     client.rest("linear")
     spot = client.rest("spot")

@@ -16,8 +16,9 @@ import pybit.unified_trading
 import pytest
 
 DEADLINE_S = 30
-AGAIN_S = 2
-"""What no stream told of within so long is done again: the subscription did not stand yet."""
+AGAIN_S, TIMES = 0.5, 6
+"""What no stream told of within so long is done again, because the subscription did not stand yet,
+and after so many times on another socket."""
 T = TypeVar("T")
 SYMBOLS = {"spot": "BTC/USDT", "linear": "BTC/USDT:USDT"}
 
@@ -287,17 +288,21 @@ class Heard:
     def __call__(self, message: Row) -> None:
         self._messages.put(message)
 
-    def next(self, timeout: float = DEADLINE_S) -> Row:
-        return self._messages.get(timeout=timeout)
+    def soon(self) -> Row | None:
+        """The next message, None if there is none in time."""
+        try:
+            return self._messages.get(timeout=TIMES * AGAIN_S)
+        except queue.Empty:
+            return None
 
     def row(self, timeout: float, **wanted: object) -> Row | None:
         """The first row pushed that has these values, None if there is none in time."""
         end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
+        while time.monotonic() < end:
             try:
-                message = self.next(left)
+                message = self._messages.get(timeout=AGAIN_S)
             except queue.Empty:
-                break
+                continue
             for row in message["data"]:
                 if all(row[name] == value for name, value in wanted.items()):
                     return dict(row)
@@ -320,32 +325,60 @@ def best(book: Row, side: str) -> float:
     return float(book["result"][side][0][0])
 
 
+def until_heard(attempt: Callable[[], T | None]) -> T:
+    """What an attempt with a socket of its own yields.
+
+    This client sends first and listens for the answer after; where the answer wins that race, its
+    reader ends and the socket stays deaf. Then another is opened, as its users have to.
+    """
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        found = attempt()
+        if found is not None:
+            return found
+    raise TimeoutError("nothing was heard on any socket")
+
+
 @pytest.mark.parametrize("category", SYMBOLS)
-def test_pybit_rests_queries_and_cancels_an_order(
+def test_pybit_loads_instruments_and_streams_the_book(
     pybit_http: Any, pybit_sockets: Callable[..., Any], category: str
 ) -> None:
     listed = pybit_http.get_instruments_info(category=category, symbol="BTCUSDT")
     assert listed["result"]["list"][0]["priceFilter"]["tickSize"] == "0.1"
-    books = Heard()
-    pybit_sockets(category).orderbook_stream(50, "BTCUSDT", books)
-    book = books.next()
+
+    def attempt() -> Row | None:
+        books = Heard()
+        pybit_sockets(category).orderbook_stream(50, "BTCUSDT", books)
+        return books.soon()
+
+    book = until_heard(attempt)
     assert float(book["data"]["b"][0][0]) < float(book["data"]["a"][0][0])
-    orders, private = Heard(), pybit_sockets("private")
-    private.order_stream(orders)
+
+
+@pytest.mark.parametrize("category", SYMBOLS)
+def test_pybit_rests_queries_and_cancels_an_order(
+    pybit_http: Any, pybit_sockets: Callable[..., Any], category: str
+) -> None:
     price = far_bid(best(pybit_http.get_orderbook(category=category, symbol="BTCUSDT"), "b"))
-    seen, order_id = None, ""
-    end = time.monotonic() + DEADLINE_S
-    while seen is None and time.monotonic() < end:
-        order_id = pybit_http.place_order(**order(category, price))["result"]["orderId"]
-        seen = orders.row(AGAIN_S, orderId=order_id)
-    assert seen is not None
+
+    def attempt() -> tuple[Heard, Row] | None:
+        orders = Heard()
+        pybit_sockets("private").order_stream(orders)
+        for _ in range(TIMES):
+            order_id = pybit_http.place_order(**order(category, price))["result"]["orderId"]
+            row = orders.row(AGAIN_S, orderId=order_id)
+            if row is not None:
+                return orders, row
+        return None
+
+    orders, seen = until_heard(attempt)
     assert (seen["orderStatus"], seen["category"]) == ("New", category)
-    scope = {"category": category, "symbol": "BTCUSDT", "orderId": order_id}
+    scope = {"category": category, "symbol": "BTCUSDT", "orderId": seen["orderId"]}
     (row,) = pybit_http.get_open_orders(**scope)["result"]["list"]
     assert (row["orderStatus"], row["price"]) == ("New", f"{price:.1f}")
     pybit_http.amend_order(qty="0.020", **scope)
     pybit_http.cancel_order(**scope)
-    ended = orders.row(DEADLINE_S, orderId=order_id, orderStatus="Cancelled")
+    ended = orders.row(DEADLINE_S, orderId=seen["orderId"], orderStatus="Cancelled")
     assert ended is not None
     assert (ended["qty"], ended["cancelType"]) == ("0.02", "CancelByUser")
     with pytest.raises(pybit.exceptions.InvalidRequestError):
@@ -359,54 +392,83 @@ def test_pybit_rests_queries_and_cancels_an_order(
 def test_pybit_takes_and_sees_its_fill(
     pybit_http: Any, pybit_sockets: Callable[..., Any], category: str
 ) -> None:
-    fills, wallets, private = Heard(), Heard(), pybit_sockets("private")
-    private.execution_stream(fills)
-    private.wallet_stream(wallets)
-    positions = Heard()
-    private.position_stream(positions)
     limit = best(pybit_http.get_orderbook(category=category, symbol="BTCUSDT"), "a") * 1.01
-    seen, order_id = None, ""
-    end = time.monotonic() + DEADLINE_S
-    while seen is None and time.monotonic() < end:
-        wanted = order(category, limit, timeInForce="IOC")
-        order_id = pybit_http.place_order(**wanted)["result"]["orderId"]
-        seen = fills.row(AGAIN_S, orderId=order_id)
-    assert seen is not None
+
+    def attempt() -> tuple[Row, Row] | None:
+        fills, wallets, private = Heard(), Heard(), pybit_sockets("private")
+        private.execution_stream(fills)
+        private.wallet_stream(wallets)
+        for _ in range(TIMES):
+            wanted = order(category, limit, timeInForce="IOC")
+            order_id = pybit_http.place_order(**wanted)["result"]["orderId"]
+            row = fills.row(AGAIN_S, orderId=order_id)
+            wallet = wallets.soon() if row is not None else None
+            if row is not None and wallet is not None:
+                return row, wallet
+        return None
+
+    seen, wallet = until_heard(attempt)
     assert seen["feeCurrency"] == ("BTC" if category == "spot" else "USDT")
-    assert wallets.next()["data"][0]["accountType"] == "UNIFIED"
+    assert wallet["data"][0]["accountType"] == "UNIFIED"
+    order_id = seen["orderId"]
     mine = pybit_http.get_executions(category=category, orderId=order_id)["result"]["list"]
     assert sum(float(row["execQty"]) for row in mine) == pytest.approx(0.01)
     history = pybit_http.get_order_history(category=category, orderId=order_id)
     assert history["result"]["list"][0]["orderStatus"] == "Filled"
     balance = pybit_http.get_wallet_balance(accountType="UNIFIED", coin="USDT")
     assert float(balance["result"]["list"][0]["coin"][0]["walletBalance"]) > 0
-    if category == "linear":
-        assert positions.next()["data"][0]["side"] == "Buy"
-        held = pybit_http.get_positions(category="linear", settleCoin="USDT")["result"]["list"]
-        assert "BTCUSDT" in [row["symbol"] for row in held if row["side"] == "Buy"]
+
+
+def test_pybit_sees_its_position(pybit_http: Any, pybit_sockets: Callable[..., Any]) -> None:
+    limit = best(pybit_http.get_orderbook(category="linear", symbol="BTCUSDT"), "a") * 1.01
+
+    def attempt() -> Row | None:
+        positions = Heard()
+        pybit_sockets("private").position_stream(positions)
+        for _ in range(TIMES):
+            pybit_http.place_order(**order("linear", limit, timeInForce="IOC"))
+            row = positions.row(AGAIN_S, symbol="BTCUSDT")
+            if row is not None:
+                return row
+        return None
+
+    row = until_heard(attempt)
+    assert (row["side"], float(row["size"]) > 0) == ("Buy", True)
+    held = pybit_http.get_positions(category="linear", settleCoin="USDT")["result"]["list"]
+    assert [one["side"] for one in held if one["symbol"] == "BTCUSDT"] == ["Buy"]
 
 
 @pytest.mark.parametrize("category", SYMBOLS)
 def test_pybit_trades_over_the_trade_socket(
     pybit_http: Any, pybit_sockets: Callable[..., Any], category: str
 ) -> None:
-    trade, answers, errors = pybit_sockets("trade"), Heard(), Heard()
     price = far_bid(best(pybit_http.get_orderbook(category=category, symbol="BTCUSDT"), "b"))
-    trade.place_order(answers, **order(category, price))
-    placed = answers.next()
+
+    def attempt() -> list[Row] | None:
+        trade, answers, errors = pybit_sockets("trade"), Heard(), Heard()
+        trade.place_order(answers, **order(category, price))
+        placed = answers.soon()
+        if placed is None:
+            return None
+        scope = {"category": category, "symbol": "BTCUSDT", "orderId": placed["data"]["orderId"]}
+        trade.amend_order(answers, qty="0.020", **scope)
+        amended = answers.soon()
+        trade.cancel_order(answers, **scope)
+        canceled = answers.soon()
+        trade.cancel_order(answers, errors, **scope)
+        refused = errors.soon()
+        orders = [order(category, price), order(category, -1)]
+        trade.place_batch_order(answers, category=category, request=orders)
+        batch = answers.soon()
+        said = [one for one in (placed, amended, canceled, refused, batch) if one is not None]
+        return said if len(said) == 5 else None
+
+    placed, amended, canceled, refused, batch = until_heard(attempt)
     assert (placed["retCode"], placed["op"]) == (0, "order.create")
     assert placed["header"]["X-Bapi-Limit"] == {"spot": "20", "linear": "10"}[category]
-    scope = {"category": category, "symbol": "BTCUSDT", "orderId": placed["data"]["orderId"]}
-    trade.amend_order(answers, qty="0.020", **scope)
-    assert answers.next()["retCode"] == 0
-    trade.cancel_order(answers, **scope)
-    assert answers.next()["retCode"] == 0
-    trade.cancel_order(answers, errors, **scope)
-    assert errors.next()["retCode"] == {"spot": 170213, "linear": 110001}[category]
-    trade.place_batch_order(
-        answers, category=category, request=[order(category, price), order(category, -1)]
-    )
-    codes = [row["code"] for row in answers.next()["retExtInfo"]["list"]]
+    assert (amended["retCode"], canceled["retCode"]) == (0, 0)
+    assert refused["retCode"] == {"spot": 170213, "linear": 110001}[category]
+    codes = [row["code"] for row in batch["retExtInfo"]["list"]]
     assert [code == 0 for code in codes] == [True, False]
     pybit_http.cancel_all_orders(category=category, symbol="BTCUSDT")
 

@@ -50,6 +50,7 @@ class Connection:
     Attributes:
         active_ns: when it last spoke, or was last told something.
         idle_ns: how long it may be without either.
+        heard_ns: when the newest of its frames is heard.
         topics: public topics by name.
         private: names of private topics.
         used: ids of requests to the trade socket.
@@ -61,6 +62,7 @@ class Connection:
     conn_id: str
     active_ns: int
     idle_ns: int = IDLE_NS
+    heard_ns: int = 0
     topics: dict[str, Topic] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)

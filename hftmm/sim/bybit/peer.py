@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import uuid
-from collections import defaultdict, deque
+from collections import defaultdict
 from decimal import Decimal
 
 import msgspec
@@ -43,6 +44,9 @@ REPLY_NS = 10 * MILLISECOND
 """How long a frame waits to be heard: some clients send first and listen for the reply after."""
 REPLY_MORE_NS = 2 * MILLISECOND
 """A frame to the private or trade socket waits up to so much longer."""
+SUBSCRIBE_NS = 50 * MILLISECOND
+"""How long a subscription to private topics waits: a client that lost the race for its answer would
+be deaf from then on, and nobody is in a hurry to subscribe."""
 SCAN_NS = 30 * SECOND
 """Idle connections are looked for this often."""
 SPOT_ARGS = 10
@@ -101,7 +105,9 @@ class BybitPeer:
         self._latency = random.Random(seed)
         self._now_ns = market.now_ns
         self._connections: dict[int, Connection] = {}
-        self._heard: deque[tuple[int, int, bytes]] = deque()
+        # When a frame is heard, its number, and on which connection; a heap.
+        self._heard: list[tuple[int, int, int, bytes]] = []
+        self._frames = 0
         self._scan_ns = 0
         self._topics: dict[tuple[str, str], Topic] = {}
         self._books: list[BookTopic] = []
@@ -160,14 +166,18 @@ class BybitPeer:
         return None
 
     def received(self, connection: int, frame: bytes, now_ns: int) -> None:
-        """It is heard, and answered, a little later; frames keep their order."""
-        due_ns = now_ns + REPLY_NS
+        """It is heard, and answered, a little later; a connection's frames keep their order."""
         known = self._connections.get(connection)
-        if known is not None and known.face in {"private", "trade"}:
+        if known is None:
+            return
+        due_ns = now_ns + REPLY_NS
+        if known.face == "private" and b'"subscribe"' in frame:
+            due_ns = now_ns + SUBSCRIBE_NS
+        elif known.face in {"private", "trade"}:
             due_ns += self._latency.randrange(REPLY_MORE_NS)
-        if self._heard:
-            due_ns = max(due_ns, self._heard[-1][0])
-        self._heard.append((due_ns, connection, frame))
+        known.heard_ns = due_ns = max(due_ns, known.heard_ns)
+        self._frames += 1
+        heapq.heappush(self._heard, (due_ns, self._frames, connection, frame))
 
     def closed(self, connection: int) -> None:
         """The connection is gone, and its subscriptions with it."""
@@ -207,7 +217,7 @@ class BybitPeer:
                 if news is not None:
                     self._push(topic, news, now_ns)
         while self._heard and self._heard[0][0] <= now_ns:
-            _, number, frame = self._heard.popleft()
+            _, _, number, frame = heapq.heappop(self._heard)
             connection = self._connections.get(number)
             if connection is not None:
                 self._hear(connection, frame, now_ns)
