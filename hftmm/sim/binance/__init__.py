@@ -1,4 +1,4 @@
-"""The practice Binance: public REST and streams, spot and USD-M futures."""
+"""The practice Binance: REST, streams and WebSocket API, spot and USD-M futures."""
 
 from hftmm.sim.binance.peer import BinancePeer
 
