@@ -221,12 +221,14 @@ class BinancePrivateCodec:
     def decode_answer(self, request: SignedRequest, status: int, body: bytes) -> OrderAnswer:
         kind = request.route.partition(".")[0]
         bulk = request.request_id.startswith(_ALL)
-        error = None
+        said, error = parse(body), None
         if status != account.SUCCESS:
-            error = parse(body)
+            error = said
         elif unreadable(body):
             # Behind a success stands a page of some proxy: it went through, or did not.
-            status, error = 0, parse(body)
+            status, error = 0, said
+        elif said.code is not None and said.code < 0:
+            status, error = 400, said
         if not bulk:
             return account.answer(kind, request.request_id, status, body, error)
         if error is None:

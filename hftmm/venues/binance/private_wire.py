@@ -21,9 +21,10 @@ from hftmm.venues.private import Listings
 
 LOGIN: Final = "log-on"
 """Request id of what opens a private route; no client id of ours has a hyphen."""
-AMEND: Final = "-amend"
-CANCEL: Final = "-cancel"
-"""Suffixes to the client id: three requests about one order may be under way together."""
+AMEND: Final = "-a"
+CANCEL: Final = "-x"
+"""Suffixes to the client id: three requests about one order may be under way together. An id has at
+most 36 characters, and a client id up to 32."""
 
 NOTHING: Final = Decimal(0)
 

@@ -56,7 +56,7 @@ class SpotBalanceRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class SpotAccount(msgspec.Struct, frozen=True, gc=False):
-    balances: list[SpotBalanceRow] = []
+    balances: list[SpotBalanceRow]
     updateTime: int = 0  # noqa: N815 - the venue's name
     canTrade: bool = True  # noqa: N815 - the venue's name
 
