@@ -12,7 +12,7 @@ from hftmm.sim.bybit.answers import Refused, Row
 from hftmm.sim.bybit.codes import refused
 from hftmm.sim.bybit.instrument import MILLISECOND, Instrument
 from hftmm.sim.bybit.rows import Wish, order_id, order_number
-from hftmm.sim.bybit.settings import Settings
+from hftmm.sim.bybit.settings import BAND, Settings
 from hftmm.sim.filters import limit_of_band, to_lots, to_ticks
 from hftmm.sim.ledger import Account
 from hftmm.sim.matching import SelfTrade
@@ -24,8 +24,6 @@ Body = Mapping[str, object]
 
 BATCH = {"linear": 20, "spot": 10}
 """Orders in one batch."""
-BAND = Decimal("0.05")
-"""How far from the mark, on spot the index, a price may be."""
 CANCELED_AT_ONCE = 500
 RACE_NS = 10 * MILLISECOND
 """For so long after an order filled the front still takes a cancel for it, and finds out after."""

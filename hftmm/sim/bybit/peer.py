@@ -6,25 +6,22 @@ import heapq
 import random
 import uuid
 from collections import defaultdict
-from decimal import Decimal
 
 import msgspec
 
-from hftmm.core.fees import FeeRates
-from hftmm.core.instrument import Kind
-from hftmm.sim.broker import Broker, Rules
+from hftmm.sim.broker import Broker
 from hftmm.sim.bybit.accounts import Accounts
 from hftmm.sim.bybit.answers import Row, not_found
 from hftmm.sim.bybit.budget import Budget
 from hftmm.sim.bybit.connection import FACES, Command, Connection, command, idle_ns
-from hftmm.sim.bybit.entry import BAND, OrderEntry
+from hftmm.sim.bybit.entry import OrderEntry
 from hftmm.sim.bybit.gateway import Gateway
 from hftmm.sim.bybit.identity import Keyring
 from hftmm.sim.bybit.instrument import MILLISECOND, Instrument
 from hftmm.sim.bybit.private import PrivateSocket
 from hftmm.sim.bybit.queries import Queries
 from hftmm.sim.bybit.rest import MarketEndpoints
-from hftmm.sim.bybit.settings import Settings
+from hftmm.sim.bybit.settings import FEES, RULES, Settings
 from hftmm.sim.bybit.topic import (
     CADENCE_NS,
     SECOND,
@@ -51,16 +48,6 @@ SCAN_NS = 30 * SECOND
 """Idle connections are looked for this often."""
 SPOT_ARGS = 10
 """Topics in one subscription on spot."""
-FEES = {
-    Kind.SPOT: FeeRates(Decimal(10), Decimal(10)),
-    Kind.LINEAR: FeeRates(Decimal(2), Decimal("5.5")),
-}
-"""Of an account that has no discounts."""
-RULES = {
-    Kind.SPOT: Rules(band=BAND, max_lots=10**9, max_orders=500, client_ids="ever"),
-    Kind.LINEAR: Rules(band=BAND, max_lots=10**6, max_orders=500, client_ids="ever"),
-}
-
 _CUT = 1006
 # What the topics of the private socket are about.
 _MATTERS: dict[str, Matter] = {

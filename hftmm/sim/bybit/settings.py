@@ -1,11 +1,27 @@
-"""What a client of the practice Bybit sets for its account."""
+"""The terms of the practice Bybit, and what a client sets for its account."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
+from hftmm.core.fees import FeeRates
+from hftmm.core.instrument import Kind
 from hftmm.sim.bybit.answers import Refused
+from hftmm.sim.filters import Rules
 
+BAND = Decimal("0.05")
+"""How far from the mark, on spot the index, a price may be."""
+FEES = {
+    Kind.SPOT: FeeRates(Decimal(10), Decimal(10)),
+    Kind.LINEAR: FeeRates(Decimal(2), Decimal("5.5")),
+}
+"""Of an account that has no discounts."""
+RULES = {
+    Kind.SPOT: Rules(band=BAND, max_lots=10**9, max_orders=500, client_ids="ever"),
+    Kind.LINEAR: Rules(band=BAND, max_lots=10**6, max_orders=500, client_ids="ever"),
+}
 PRODUCTS = {"SPOT": "spot", "DERIVATIVES": "linear"}
 """What the dead-man switch calls the categories; options, its default, are not traded here."""
 DCP_S = 10
