@@ -73,14 +73,14 @@ class Bench:
         self,
         rules: PrivateRules = GENEROUS,
         policies: Mapping[str, SettlePolicy] = POLICIES,
-        last: int = 0,
+        witness: Witness | None = None,
     ) -> None:
         self.now_ns = START
-        self.witness = Witness()
+        self.witness = witness or Witness()
         both = {Kind.SPOT: rules, Kind.LINEAR: rules}
         venues = ("binance", "bybit", "okx")
         self.throttles = {venue: Throttle(venue, both) for venue in venues}
-        self.ids = ClientIds("inst", last, START)
+        self.ids = ClientIds("inst", 0, START)
         self.manager = OrderManager(self.ids, self.throttles, self.witness, policies)
         self.gate = Gate()
 

@@ -62,13 +62,15 @@ class Comparison:
         self.theirs: Decimal | None = None
         self.since_ns: int | None = None
 
-    def compare(self, ours: Decimal, tolerance: Tolerance, now_ns: int) -> Drift | None:
-        """The drift, if they differ for longer than the grace."""
+    def compare(
+        self, ours: Decimal, tolerance: Tolerance, now_ns: int, *, at_once: bool = False
+    ) -> Drift | None:
+        """The drift, if they differ for longer than the grace, or, `at_once`, at all."""
         if self.theirs is None or tolerance.allows(ours, self.theirs):
             self.since_ns = None
             return None
         if self.since_ns is None:
             self.since_ns = now_ns
-        if now_ns - self.since_ns < tolerance.grace_ns:
+        if not at_once and now_ns - self.since_ns < tolerance.grace_ns:
             return None
         return Drift(self.venue, self.subject, ours, self.theirs, self.since_ns)

@@ -95,7 +95,7 @@ class Portfolio:
     # ---- what happens -------------------------------------------------------------------------
 
     def open(self, opening: Opening) -> None:
-        """Begins the books; once, before anything else."""
+        """Begins the books, of all venues or of each as it is first seen, before its first fill."""
         for balance in opening.balances:
             self.ledger.post(
                 balance.venue, balance.wallet, balance.asset, balance.total, Counter.OPENING
@@ -105,7 +105,7 @@ class Portfolio:
             if position.mark is not None:
                 self.marked(position.listing, position.mark)
             holding.open(position.size, position.entry, position.made)
-        self.peak = opening.peak
+        self.peak = max(self.peak, opening.peak)
 
     def filled(self, fill: Fill, now_ns: int) -> None:
         """Books a fill; each only once, which the order manager sees to."""
@@ -196,12 +196,20 @@ class Portfolio:
         comparison.theirs = position.size
         return comparison.compare(holding.size, self._tolerance, now_ns)
 
-    def drifts(self, now_ns: int, venue: str | None = None) -> list[Drift]:
-        """Every difference that lasted longer than the grace, of one venue or of all."""
+    def drifts(
+        self, now_ns: int, venue: str | None = None, *, at_once: bool = False
+    ) -> list[Drift]:
+        """Every difference that lasted longer than the grace, of one venue or of all.
+
+        Args:
+            at_once: nothing is under way that could explain one: tell all.
+        """
         found: list[Drift] = []
         for subject, comparison in self._compared.items():
             if venue is None or comparison.venue == venue:
-                drift = comparison.compare(self._ours(subject), self._tolerance, now_ns)
+                drift = comparison.compare(
+                    self._ours(subject), self._tolerance, now_ns, at_once=at_once
+                )
                 if drift is not None:
                     found.append(drift)
         return found
@@ -301,6 +309,14 @@ class Portfolio:
         if told is None:
             return max(ours, ZERO)
         return max(min(ours, told.available - self._reserved.fresh(where)), ZERO)
+
+    def wallets(self, venue: str) -> list[Wallet]:
+        """Wallets of a venue that hold anything."""
+        return [
+            Wallet(where, wallet, asset)
+            for where, wallet, asset, balance in self.ledger.wallets()
+            if where == venue and balance
+        ]
 
     def wallet(self, listing: Listing) -> str:
         """The name of the wallet that a listing settles in, "" where a venue has only one."""
