@@ -1,6 +1,8 @@
 # make run    the terminal on practice venues
 # make test   everything that must hold, the same that runs in CI
 # make venv   what both use: .venv with hftmm in it, book kernels compiled
+# make clients  third-party clients from PyPI, unmodified, trade on the practice venues
+# make soak   the properties at length, and memory over twenty minutes (an hour in all)
 # make clean  takes away what these made
 #
 # Another interpreter: make PYTHON=python3.12 venv. Options of hftmm: make run ARGS="--seed 11".
@@ -15,9 +17,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
-KERNELS := hftmm/book/kernels.py
+KERNELS := hftmm/book/kernels.py hftmm/venues/scan.py
+CLIENTS := .venv-clients/bin
 
-.PHONY: venv run test clean
+.PHONY: venv run test clients soak clean
 
 venv: $(COMPILED)
 
@@ -36,8 +39,25 @@ test: venv
 	@echo "== tests, with branch coverage"
 	@$(BIN)/python -m pytest --cov
 
+clients: venv .venv-clients/.installed
+	@echo "== third-party clients on the practice venues"
+	@HFTMM_COMMAND="$(CURDIR)/$(BIN)/hftmm" $(CLIENTS)/python -m pytest tests/clients
+
+soak: venv
+	@echo "== properties, at length"
+	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	@echo "== memory"
+	@$(BIN)/python benchmarks/memory.py
+
+.venv-clients/.installed: tests/clients/requirements.txt | $(INSTALLED)
+	@echo "== environment of the third-party clients: .venv-clients"
+	@$(PYTHON) -m venv .venv-clients
+	@$(CLIENTS)/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/clients/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv build dist .coverage .coverage.* htmlcov snapshot_report.html \
+	rm -rf .venv .venv-clients build dist .coverage .coverage.* htmlcov snapshot_report.html \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find hftmm tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -59,5 +79,5 @@ $(INSTALLED): pyproject.toml
 # numba keys its cache by the source file, so a changed kernel is compiled again.
 $(COMPILED): $(INSTALLED) $(KERNELS)
 	@echo "== compiling the book kernels, once"
-	@$(BIN)/python -m hftmm.book.kernels
+	@$(BIN)/python -c "import hftmm.venues.scan"
 	@touch $@
