@@ -832,6 +832,28 @@ def test_requests_of_an_account_are_counted_by_endpoint_and_second(client: Clien
     assert client.create("linear")["retCode"] == 0
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "linear", "spot"),
+    [
+        ("create", 10, 20),
+        ("amend", 10, 10),
+        ("cancel", 10, 20),
+        ("cancel-all", 10, 20),
+        ("create-batch", 10, 20),
+        ("amend-batch", 10, 20),
+        ("cancel-batch", 10, 20),
+    ],
+)
+def test_each_endpoint_has_its_limit_by_category(
+    client: Client, endpoint: str, linear: int, spot: int
+) -> None:
+    for category, limit in (("linear", linear), ("spot", spot)):
+        body = item(client) | {"category": category, "orderId": "x", "request": [{}]}
+        answer = client.answer("POST", f"/v5/order/{endpoint}", json.dumps(body))
+        assert answer.headers["X-Bapi-Limit"] == str(limit)
+        assert answer.headers["X-Bapi-Limit-Status"] == str(limit - 1)
+
+
 def test_rest_and_the_trade_socket_share_a_limit(client: Client) -> None:
     client.trade(1)
     for _ in range(10):
