@@ -449,6 +449,13 @@ def test_a_limit_says_how_long_to_wait() -> None:
     assert told.retry_after_ms == 1_500
 
 
+@pytest.mark.parametrize("data", [None, "soon", [1], {"retryAfter": "5"}, {"retryAfter": 5}])
+def test_an_error_with_other_data_is_still_an_answer(data: object) -> None:
+    told = answered(status=429, error={"code": -1003, "msg": "Too many.", "data": data})
+    assert isinstance(told, OrderAnswer)
+    assert (told.rejection, told.retry_after_ms) == (Rejection.RATE, 0)
+
+
 def test_an_answer_that_nobody_asked_for_ends_the_route() -> None:
     frame = b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key."}}'
     (told,) = events(frame, "spot.trade")

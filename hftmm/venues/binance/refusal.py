@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -25,19 +25,17 @@ class Verdict(NamedTuple):
     text: str
 
 
-class ErrorData(msgspec.Struct, frozen=True, gc=False):
-    """Of a 429 or 418: when to come back, as an absolute time of the venue's clock."""
-
-    serverTime: int = 0  # noqa: N815 - the venue's name
-    retryAfter: int = 0  # noqa: N815 - the venue's name
-
-
 class ApiError(msgspec.Struct, frozen=True, gc=False):
-    """`{"code", "msg", "data"?}`, the body of REST errors and `error` of WebSocket API answers."""
+    """`{"code", "msg", "data"?}`, the body of REST errors and `error` of WebSocket API answers.
+
+    Attributes:
+        data: of a limit `serverTime` and `retryAfter`, when to come back, both by the venue's clock
+            in milliseconds; of other errors, other things.
+    """
 
     code: int | None = None
     msg: str = ""
-    data: ErrorData | None = None
+    data: Any = None
 
 
 _SHOWN: Final = 120
@@ -232,9 +230,9 @@ def judge(market: str, status: int, error: ApiError) -> Verdict:
 
 def retry_after_ms(error: ApiError) -> int:
     """How long to wait, 0 if the answer does not say."""
-    if error.data is None or not error.data.retryAfter:
-        return 0
-    return max(1, error.data.retryAfter - error.data.serverTime)
+    data = error.data if isinstance(error.data, dict) else {}
+    now, until = data.get("serverTime"), data.get("retryAfter")
+    return max(1, until - now) if isinstance(now, int) and isinstance(until, int) else 0
 
 
 _LIMITS: Final[Mapping[int, str]] = {
