@@ -456,6 +456,14 @@ def test_an_error_with_other_data_is_still_an_answer(data: object) -> None:
     assert (told.rejection, told.retry_after_ms) == (Rejection.RATE, 0)
 
 
+def test_a_failure_without_an_error_is_judged_by_its_status() -> None:
+    refused, lost = answered(status=400), answered(status=500)
+    assert isinstance(refused, OrderAnswer)
+    assert isinstance(lost, OrderAnswer)
+    assert (refused.accepted, refused.unknown) == (False, False)
+    assert (lost.accepted, lost.unknown) == (False, True)
+
+
 def test_an_answer_that_nobody_asked_for_ends_the_route() -> None:
     frame = b'{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key."}}'
     (told,) = events(frame, "spot.trade")

@@ -105,8 +105,8 @@ class BinancePrivateCodec:
 
     venue = account.VENUE
     rules: Mapping[Kind, PrivateRules] = {
-        # Spot counts orders in fixed windows, 100 in 10 s. Cancels count only as requests, 6000 a
-        # minute, if at all: half of those are theirs.
+        # Spot counts 100 orders in 10 s. Cancels count as requests only, of which there may be
+        # 6000 a minute: half of those are theirs.
         Kind.SPOT: PrivateRules(
             order_budget=(100, 10 * SECOND),
             cancel_budget=(500, 10 * SECOND),
@@ -115,7 +115,7 @@ class BinancePrivateCodec:
             per_listing=False,
             fills_window_ns=24 * 3600 * SECOND,
         ),
-        # USD-M: 300 orders in 10 s and 1200 in a minute, which the second number keeps both.
+        # USD-M counts 300 orders in 10 s and 1200 in a minute: 200 in 10 s stay within both.
         Kind.LINEAR: PrivateRules(
             order_budget=(200, 10 * SECOND),
             cancel_budget=(200, 10 * SECOND),
