@@ -22,7 +22,7 @@ from hftmm.assembly.choice import Choice
 from hftmm.assembly.ending import Ending
 from hftmm.assembly.output import complain
 from hftmm.config import Config
-from hftmm.core.errors import ConfigError, HftmmError
+from hftmm.core.errors import ConfigError, FileError, HftmmError
 
 CLEAN, FAILED, WRONG_USE = 0, 1, 2
 
@@ -96,6 +96,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         )
     except CycloptsError as error:
         complain(_usage(error))
+        sys.exit(WRONG_USE)
+    except FileError as error:
+        print(error, file=sys.stderr)
         sys.exit(WRONG_USE)
     except ConfigError as error:
         complain(str(error))

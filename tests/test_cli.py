@@ -126,15 +126,6 @@ RUN_OPTIONS = "--config, --mode, --headless, --inline, --duration, --seed, --ven
             "--headless --inline",
             "--headless and --inline exclude each other: inline is about the screen",
         ),
-        (
-            "--seed -1",
-            "command line: practice.seed: is -1, allowed: a whole number from 0 to 4_294_967_295",
-        ),
-        (
-            "--config nowhere.toml",
-            "nowhere.toml:1: file: No such file or directory, allowed: a TOML file that can be"
-            " read",
-        ),
         ("--headless --venues nowhere.json", "--venues nowhere.json: No such file or directory"),
         (
             "--mode paper --venues x.json",
@@ -154,6 +145,26 @@ def test_wrong_usage_is_one_line_that_says_what_is_allowed(
     alone: Path, capsys: pytest.CaptureFixture[str], words: str, line: str
 ) -> None:
     assert said(capsys, *words.split()) == (2, "", f"hftmm: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "--seed -1",
+            "command line: practice.seed: is -1, allowed: a whole number from 0 to 4_294_967_295",
+        ),
+        (
+            "--config nowhere.toml",
+            "nowhere.toml:1: file: No such file or directory, allowed: a TOML file that can be"
+            " read",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_config_is_told_as_an_editor_can_follow_it(
+    alone: Path, capsys: pytest.CaptureFixture[str], words: str, line: str
+) -> None:
+    assert said(capsys, *words.split()) == (2, "", f"{line}\n")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +227,7 @@ def test_a_name_that_nobody_knows_is_refused_with_its_line(
     (alone / "config.toml").write_text(text)
     code, out, err = said(capsys, "--config", "config.toml")
     assert (code, out) == (2, "")
-    assert err.startswith(f"hftmm: config.toml:{line}")
+    assert err.startswith(f"config.toml:{line}")
     assert err.count("\n") == 1
 
 

@@ -2,6 +2,7 @@
 
     HftmmError
     ├── ConfigError      a config file or command line says something we cannot do
+    │   └── FileError    a line of a config file does
     ├── MalformedFrame   a venue sent bytes that are not what its documentation says
     │   └── OffGrid      a price between two steps of the grid that its listing has
     ├── CaptureError     a capture file cannot be read
@@ -18,7 +19,11 @@ class HftmmError(Exception):
 
 
 class ConfigError(HftmmError):
-    """`FILE:LINE: section.key: what is wrong, what is allowed`."""
+    """What was asked for cannot be done, and what could be."""
+
+
+class FileError(ConfigError):
+    """`FILE:LINE: section.key: what is wrong, what is allowed`, to be shown as it stands."""
 
 
 class MalformedFrame(HftmmError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tomli
 
-from hftmm.core.errors import ConfigError
+from hftmm.core.errors import FileError
 from hftmm.toml.lines import KeyPath, line_of, statements
 
 _COMMAND_LINE = "command line"
@@ -44,7 +44,7 @@ class Document:
             name: the file as the user named it.
 
         Raises:
-            ConfigError: the text is not TOML.
+            FileError: the text is not TOML.
         """
         self._name = name
         self._text = text
@@ -58,7 +58,7 @@ class Document:
     def read(cls, path: Path) -> Document:
         """
         Raises:
-            ConfigError: the file cannot be read, is not UTF-8, or not TOML.
+            FileError: the file cannot be read, is not UTF-8, or not TOML.
         """
         name = str(path)
         try:
@@ -86,7 +86,7 @@ class Document:
             node[last] = value
             self._overridden.add((*tables, last))
 
-    def error(self, problems: list[Problem]) -> ConfigError:
+    def error(self, problems: list[Problem]) -> FileError:
         """The first of the problems, by line: `FILE:LINE: section.key: what, allowed: what`."""
         line, problem = min(
             ((self._line(problem.path), problem) for problem in problems), key=lambda at: at[0]
@@ -108,7 +108,7 @@ class Document:
         # Not in the file at all: the command line contradicts a default.
         return 0 if self._overridden else 1
 
-    def _syntax_error(self, error: tomli.TOMLDecodeError) -> ConfigError:
+    def _syntax_error(self, error: tomli.TOMLDecodeError) -> FileError:
         """Names the table and key in which a text stops being TOML."""
         first: dict[KeyPath, int] = {}
         table: KeyPath = ()
@@ -127,6 +127,6 @@ class Document:
         return _error(self._name, error.lineno, Problem(path, what, "key = value"))
 
 
-def _error(name: str, line: int, problem: Problem) -> ConfigError:
+def _error(name: str, line: int, problem: Problem) -> FileError:
     place = f"{name}:{line}" if line else _COMMAND_LINE
-    return ConfigError(f"{place}: {problem.key}: {problem.what}, allowed: {problem.allowed}")
+    return FileError(f"{place}: {problem.key}: {problem.what}, allowed: {problem.allowed}")
