@@ -1,5 +1,6 @@
-"""OKX v5: spot and swaps, public side."""
+"""OKX v5: spot and swaps."""
 
 from hftmm.venues.okx.codec import OkxCodec
+from hftmm.venues.okx.private import OkxPrivateCodec
 
-__all__ = ["OkxCodec"]
+__all__ = ["OkxCodec", "OkxPrivateCodec"]
