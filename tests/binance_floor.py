@@ -41,23 +41,23 @@ def ed25519(payload: str) -> str:
     return base64.b64encode(ed25519_private_key(DEMO).sign(payload.encode())).decode()
 
 
-def _empty(engine: MatchingEngine) -> None:
+def _empty(engine: MatchingEngine, now_ns: int) -> None:
     """Takes everything out of a book."""
     highest = engine.levels("sell")[-1].ticks
-    engine.place("buy", highest, 10**12, START, immediate=True)
-    engine.place("sell", 1, 10**12, START, immediate=True)
+    engine.place("buy", highest, 10**12, now_ns, immediate=True)
+    engine.place("sell", 1, 10**12, now_ns, immediate=True)
 
 
 class Venue:
     """A peer whose books hold only what the test puts there."""
 
-    def __init__(self, seed: int = 7) -> None:
+    def __init__(self, seed: int = 7, start_ns: int = START) -> None:
         specs = [spec for spec in practice_specs(SYMBOLS) if spec.venue == "binance"]
-        self.market = Market(specs, PracticeConfig(seed=seed), START)
+        self.market = Market(specs, PracticeConfig(seed=seed), start_ns)
         for engine in self.market.engines.values():
-            _empty(engine)
+            _empty(engine, start_ns)
         self.peer = BinancePeer(self.market, seed)
-        self.now_ns = START
+        self.now_ns = start_ns
         self.frames: dict[int, list[Any]] = {}
         self._asked = 0
 

@@ -22,6 +22,7 @@ from tests.binance_floor import (
     MINUTE,
     ORDER,
     SECOND,
+    START,
     STREAM,
     Params,
     Venue,
@@ -411,15 +412,14 @@ def test_the_rates_charged_are_the_rates_shown(venue: Venue) -> None:
     assert (linear["makerCommissionRate"], linear["takerCommissionRate"]) == ("0.0002", "0.0005")
 
 
-def test_funding_moves_the_wallet_and_no_position(venue: Venue) -> None:
+def test_funding_moves_the_wallet_and_no_position() -> None:
+    funding_ns = 8 * 60 * MINUTE
+    venue = Venue(start_ns=(START // funding_ns + 1) * funding_ns - MINUTE)
     venue.someone("linear", "sell", "64500", "0.1")
     venue.ask("POST", FORDER, limit(price="64500", quantity="0.1"))
     _, premium, _ = venue.send("GET", "/fapi/v1/premiumIndex", "symbol=BTCUSDT")
-    # The key outlives the wait if it is extended on the way.
-    due_ns = premium["nextFundingTime"] * 1_000_000
-    venue.now_ns = due_ns - MINUTE
     venue.follow_linear()
-    venue.now_ns = due_ns
+    venue.now_ns = premium["nextFundingTime"] * 1_000_000
     venue.market.advance(venue.now_ns)
     (event,) = [e for e in venue.heard(STREAM) if e["e"] == "ACCOUNT_UPDATE"]
     assert event["T"] == premium["nextFundingTime"]
