@@ -89,6 +89,20 @@ def test_a_final_order_does_not_come_back(path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM updates") == [(1,)]
 
 
+def test_a_final_order_that_lacks_fills_comes_back_so_that_they_are_recognised(
+    path: Path,
+) -> None:
+    order = resting()
+    order.state, order.filled = OrderState.CANCELED, Decimal("0.4")
+    with Journal(path) as journal:
+        journal.changed(order, START)
+        assert journal.wait(SOON)
+        (back,) = journal.resume().orders
+    bench = Bench()
+    bench.manager.restore(back, bench.now_ns)
+    assert bench.manager.filled(order_fill(order, "0.4", client_id=""), bench.now_ns)
+
+
 def test_a_restart_knows_ids_trades_fills_fundings_and_the_kill_latch(path: Path) -> None:
     order = resting()
     fill = traded(order, fee="")

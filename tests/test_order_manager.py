@@ -144,6 +144,7 @@ class Venue:
         return [self.update(held) for held in self.held.values() if not held.state.final]
 
     def update(self, held: Held) -> OrderUpdate:
+        """What it says of an order now."""
         return OrderUpdate(
             PERPETUAL,
             held.request_id,
@@ -177,7 +178,22 @@ class Venue:
         self._stamp += 1
         held.stamp = self._stamp
         news = self.update(held)
-        self.said.append(lambda us: us.manager.updated(news, us.now_ns))
+
+        def tell(us: Bench) -> None:
+            us.manager.updated(news, us.now_ns)
+            order = us.manager.order(news.client_id)
+            if order is None:
+                return
+            assert order.filled >= news.filled, "what was told is known"
+            assert order.venue_ns >= news.venue_ns
+            if news.state.final:
+                assert order.state.final
+            elif order.venue_ns == news.venue_ns:
+                assert order.size == news.size
+            else:
+                assert order.venue_ns > news.venue_ns, "what is older changes nothing"
+
+        self.said.append(tell)
 
     def _tell_fill(self, fill: Fill) -> None:
         def news(us: Bench) -> None:
@@ -194,6 +210,8 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
         self.bench = Bench()
         self.venue = Venue()
         self.asked: list[Action] = []
+        self.booked: list[Fill] = []
+        self.forgotten: set[str] = set()
 
     # -- what we do -----------------------------------------------------------------------------
 
@@ -231,6 +249,37 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
         self.venue.said.clear()
         self.bench.manager.lost("binance", self.bench.now_ns)
         self._list_open()
+
+    @rule()
+    def restart(self) -> None:
+        """What a journal brings back: orders that are live or lack fills, and what was booked."""
+        for client_id, held in self.venue.held.items():
+            order = self.bench.manager.order(client_id)
+            if order is not None and order.inferred and order.filled < held.size:
+                return  # it arrived after the grace of the venue, which the venue rules out
+        old, self.bench = self.bench, Bench()
+        new = self.bench
+        self.asked.clear()
+        new.now_ns = old.now_ns + SECOND
+        new.ids.last = old.ids.last
+        self.booked += old.witness.fills
+        self.venue.said.clear()
+        new.manager.restore_fills((fill.listing.key, fill.trade_id) for fill in self.booked)
+        for client_id in self.venue.held.keys() | {
+            order.client_id for order in old.manager.live("binance")
+        }:
+            order = old.manager.order(client_id)
+            if order is None or (order.state.final and order.filled == order.booked):
+                self.forgotten.add(client_id)
+                continue
+            back = Order(order.request, order.strategy, order.created_ns)
+            back.venue_id, back.venue_ns, back.seen = order.venue_id, order.venue_ns, order.seen
+            back.filled, back.booked, back.trades = order.filled, order.booked, {*order.trades}
+            new.manager.restore(back, new.now_ns)
+        self._list_open()
+        for fill in self.venue.trades:
+            new.manager.filled(fill, new.now_ns)
+        self._send()
 
     # -- what the network and the venue do ------------------------------------------------------
 
@@ -283,11 +332,13 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
     def _verify(self) -> None:
         bench = self.bench
         bench.manager._check()
-        booked = [fill.trade_id for fill in bench.witness.fills]
+        booked = [fill.trade_id for fill in self.booked + bench.witness.fills]
         assert len(set(booked)) == len(booked), "booked twice"
         for client_id, held in self.venue.held.items():
             order = bench.manager.order(client_id)
-            assert order is not None
+            if order is None:
+                assert client_id in self.forgotten
+                continue
             assert order.booked <= held.filled
             if order.state is OrderState.UNKNOWN:
                 assert order.at_risk >= order.size - order.booked
@@ -320,12 +371,15 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
             bench.manager.tick(bench.now_ns)
             self._send()
         assert list(bench.manager.unsettled("binance")) == []
-        assert {fill.trade_id for fill in bench.witness.fills} == {
+        assert {fill.trade_id for fill in self.booked + bench.witness.fills} == {
             fill.trade_id for fill in self.venue.trades
         }
         for client_id, held in self.venue.held.items():
             order = bench.manager.order(client_id)
-            assert order is not None
+            if order is None:
+                assert client_id in self.forgotten
+                assert held.state.final
+                continue
             assert order.booked == order.filled == held.filled
             assert order.state.final == held.state.final
             if order.live:
@@ -480,6 +534,28 @@ def test_a_fill_without_our_id_waits_for_the_order_that_it_may_belong_to() -> No
     assert not bench.manager.filled(fill, bench.now_ns)
     bench.update(order, OrderState.FILLED, "1", venue_id="v9")
     assert (order.state, order.booked) == (OrderState.FILLED, ONE)
+    assert bench.manager.strangers.trades == {}
+
+
+def test_a_trade_of_an_order_given_up_makes_it_count_again() -> None:
+    bench = Bench()
+    order = bench.submit()
+    bench.manager.unanswered(bench.place, "connection reset", bench.now_ns)
+    while order.live:
+        for action in bench.wait(50 * MS):
+            if isinstance(action, Query) and order.live:
+                bench.manager.not_found(action, bench.now_ns)
+    assert [type(action) for action in bench.manager.drain()] == [FetchFills]
+    bench.fill(order, "0.5")
+    assert (order.state, order.at_risk) == (OrderState.UNKNOWN, HALF)
+    assert [type(action) for action in bench.wait(200 * MS)] == [Query]
+
+
+def test_a_trade_of_a_settled_order_of_an_earlier_run_is_not_somebody_elses() -> None:
+    bench = Bench()
+    fill = order_fill(Bench().rest(), "1", client_id="", venue_id="old")
+    bench.manager.restore_fills([(fill.listing.key, fill.trade_id)])
+    assert not bench.manager.filled(fill, bench.now_ns)
     assert bench.manager.strangers.trades == {}
 
 

@@ -41,6 +41,10 @@ class FillBook:
         self._known[identity] = True
         return Booking(new=False, fee_told=True)
 
+    def has(self, fill: Fill) -> bool:
+        """It was booked."""
+        return (fill.listing.key, fill.trade_id) in self._known
+
     def known(self, key: str, trade_id: str) -> None:
         """A trade that an earlier run booked."""
         self._known[key, trade_id] = True

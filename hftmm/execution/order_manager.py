@@ -212,7 +212,9 @@ class OrderManager:
         """A trade; True if it is ours and new. In whatever order it comes, it is booked once."""
         order = self._register.find(fill.listing, fill.client_id, fill.venue_id)
         if order is None and not self.ids.owns(fill.client_id):
-            if not fill.client_id and self._register.waiting(fill.listing):
+            if self._fills.has(fill):
+                pass  # booked by an earlier run, of an order that is settled
+            elif not fill.client_id and self._register.waiting(fill.listing):
                 # It may belong to an order whose venue id we have not been told yet.
                 self.strangers.park(fill)
             else:
@@ -287,8 +289,11 @@ class OrderManager:
     # ---- starting over ------------------------------------------------------------------------
 
     def restore(self, order: Order, now_ns: int) -> None:
-        """Takes back a live order of an earlier run, unknown until the venue speaks of it."""
+        """Takes back an order of an earlier run, unknown until the venue speaks of it. One that was
+        final and lacked fills is looked at again like the others.
+        """
         order.sent = True
+        order.state = OrderState.UNKNOWN
         self._register.enter(order)
         wait_ns = self._settlement.policy(order).reconcile_within_ns
         self._settlement.doubt(order, "restart", now_ns, wait_ns)

@@ -280,7 +280,9 @@ class Journal:
             order.created_ns,
             order.venue_id,
             order.state.value,
-            order.live,
+            # A final one is wanted back too while trades of it are missing: a fill that does not
+            # carry our id could not be recognised without it.
+            order.live or order.filled > order.booked,
             order.filled,
             order.venue_ns,
             "" if order.rejection is None else order.rejection.value,

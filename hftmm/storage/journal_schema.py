@@ -14,11 +14,11 @@ MIGRATIONS: Final = (
         client_id TEXT PRIMARY KEY, listing TEXT NOT NULL, strategy TEXT NOT NULL,
         side TEXT NOT NULL, price TEXT NOT NULL, size TEXT NOT NULL, post_only INTEGER NOT NULL,
         time_in_force TEXT NOT NULL, reduce_only INTEGER NOT NULL, created_ns INTEGER NOT NULL,
-        venue_id TEXT NOT NULL, state TEXT NOT NULL, live INTEGER NOT NULL, filled TEXT NOT NULL,
-        venue_ns INTEGER NOT NULL, rejection TEXT NOT NULL, text TEXT NOT NULL,
-        changed_ns INTEGER NOT NULL
+        venue_id TEXT NOT NULL, state TEXT NOT NULL, unsettled INTEGER NOT NULL,
+        filled TEXT NOT NULL, venue_ns INTEGER NOT NULL, rejection TEXT NOT NULL,
+        text TEXT NOT NULL, changed_ns INTEGER NOT NULL
     );
-    CREATE INDEX live_orders ON orders (live) WHERE live;
+    CREATE INDEX unsettled_orders ON orders (unsettled) WHERE unsettled;
     CREATE TABLE updates (
         ns INTEGER NOT NULL, client_id TEXT NOT NULL, state TEXT NOT NULL, filled TEXT NOT NULL,
         price TEXT NOT NULL, size TEXT NOT NULL, text TEXT NOT NULL
@@ -70,7 +70,7 @@ ORDER: Final = """
     INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (client_id) DO UPDATE SET
         price = excluded.price, size = excluded.size, venue_id = excluded.venue_id,
-        state = excluded.state, live = excluded.live, filled = excluded.filled,
+        state = excluded.state, unsettled = excluded.unsettled, filled = excluded.filled,
         venue_ns = excluded.venue_ns, rejection = excluded.rejection, text = excluded.text,
         changed_ns = excluded.changed_ns
 """

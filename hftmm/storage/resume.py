@@ -34,7 +34,7 @@ class Resume(msgspec.Struct, frozen=True):
 
     Attributes:
         last_id: largest number of a client id; see `ClientIds`.
-        orders: those that were live, as last known; hand each to `OrderManager.restore`.
+        orders: those that were live or lacked fills, as last known; for `OrderManager.restore`.
         trades: (listing key, trade id) booked lately; for `OrderManager.restore_fills`.
         last_fill_ns: listing key -> venue's stamp of the newest fill booked.
         killed: why the kill latch is pulled; "" if it is not.
@@ -62,7 +62,7 @@ def read_resume(connection: sqlite3.Connection, intents: Iterable[Intent]) -> Re
         sqlite3.Error: the file cannot be read.
     """
     listings = _listings(connection)
-    orders = _live_orders(connection, listings)
+    orders = _unsettled_orders(connection, listings)
     unwritten = [
         intent
         for intent in intents
@@ -105,12 +105,14 @@ def _listings(connection: sqlite3.Connection) -> dict[str, Listing]:
     return listings
 
 
-def _live_orders(connection: sqlite3.Connection, listings: Mapping[str, Listing]) -> list[Order]:
+def _unsettled_orders(
+    connection: sqlite3.Connection, listings: Mapping[str, Listing]
+) -> list[Order]:
     orders: list[Order] = []
     rows = connection.execute(
         "SELECT client_id, listing, strategy, side, price, size, post_only, time_in_force,"
         " reduce_only, created_ns, venue_id, state, filled, venue_ns, rejection, text"
-        " FROM orders WHERE live ORDER BY rowid"
+        " FROM orders WHERE unsettled ORDER BY rowid"
     ).fetchall()
     for row in rows:
         (client_id, key, strategy, side, price, size, post_only, tif, reduce_only) = row[:9]
