@@ -225,13 +225,14 @@ class ArbitrageDetector:
 
     def _price(self, buy: Member, sell: Member, now_ns: int) -> Opportunity:
         config = self._config
-        asks = buy.book.depth(ASKS, LEVELS)
-        bids = sell.book.depth(BIDS, LEVELS)
-        edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, config.max_quantity)
-        size = edge.size
-        if size > 0.0:
+        size = 0.0
+        # Fees eat most crossings at the touch already: their books need not be walked.
+        if sell.book.bid * sell.sell_yield > buy.book.ask * buy.buy_cost:
+            asks = buy.book.depth(ASKS, LEVELS)
+            bids = sell.book.depth(BIDS, LEVELS)
+            edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, config.max_quantity)
             # What the lots cut off is the dearest part: the rest is priced anew.
-            size = floored(size, common_lot(buy.book.listing.lot, sell.book.listing.lot))
+            size = floored(edge.size, common_lot(buy.book.listing.lot, sell.book.listing.lot))
             if 0.0 < size < edge.size:
                 edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, size)
         if size > 0.0:
