@@ -33,7 +33,7 @@ from hftmm.venues.okx import private_rows as rows
 from hftmm.venues.okx import private_wire as wire
 from hftmm.venues.okx.listing import INSTRUMENT_TYPES
 from hftmm.venues.okx.private_permissions import permissions
-from hftmm.venues.okx.private_refusal import judge, judge_body
+from hftmm.venues.okx.private_refusal import judge_body
 from hftmm.venues.okx.wire import answer_rows, decoded
 from hftmm.venues.private import (
     Credentials,
@@ -192,19 +192,16 @@ class OkxPrivateCodec:
 
         The one of a batch stands for all of it: refused if an order in it may still be open.
         """
-        bulk = request.request_id.startswith(_ALL)
+        request_id = request.request_id
         try:
             answer = decoded(wire.answer_decoder, body)
         except MalformedFrame:
             # A page of a firewall or proxy: it went through, or did not.
-            verdict = judge_body(status, body)
-            return stream.refused(request.request_id, verdict)
-        if not answer.data:
-            verdict = judge(str(answer.code), answer.msg or "", status=status)
-            return stream.refused(request.request_id, verdict)
-        if bulk:
-            return stream.batch(request.request_id, answer.data)
-        return stream.answered(request.request_id, str(answer.code), answer.msg or "", answer.data)
+            return stream.refused(request_id, judge_body(status, body))
+        if answer.data and request_id.startswith(_ALL):
+            return stream.batch(request_id, answer.data)
+        receipt = answer.data[0] if answer.data else None
+        return stream.answered(request_id, str(answer.code), answer.msg or "", receipt, status)
 
     def open_orders(
         self,
@@ -283,6 +280,15 @@ class OkxPrivateCodec:
         fills = [rows.fill(row, listings, received_ns) for row in found]
         cursor = found[-1].bill_id if len(found) >= _PAGE else ""
         return [fill for fill in fills if fill is not None], cursor
+
+    def next_page(
+        self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
+    ) -> SignedRequest:
+        """The same query from where its answer ended, which is on to older rows."""
+        path = f"{request.path.partition('&after=')[0]}&after={cursor}"
+        return self._signer.get(
+            credentials, path, now_ms, purpose=request.purpose, request_id=request.request_id
+        )
 
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]:
         wanted = {"instType": "SWAP"}

@@ -75,21 +75,20 @@ def events(route: str, frame: bytes, listings: Listings, received_ns: int) -> li
 
 
 def answered(
-    request: str, code: str, message: str, receipts: Sequence[wire.Receipt]
+    request: str, code: str, message: str, receipt: wire.Receipt | None, status: int = 200
 ) -> OrderAnswer:
     """The receipt or refusal of a place, amend or cancel.
 
     Args:
-        code: of the whole request; that of the receipt goes before it.
+        code, message: of the whole request; those of the receipt go before them.
+        receipt: None where the request was refused as a whole.
     """
-    receipt = receipts[0] if receipts else wire.Receipt()
+    if receipt is None or not receipt.s_code:
+        return refused(request, judge(code, message, status=status))
     client_id = receipt.cl_ord_id or client_id_of(request)
-    if (receipt.s_code or code) == "0":
+    if receipt.s_code == "0":
         return OrderAnswer(request, client_id, receipt.ord_id, accepted=True)
-    if receipt.s_code:
-        verdict = judge(receipt.s_code, receipt.s_msg, receipt.sub_code)
-    else:
-        verdict = judge(code, message)
+    verdict = judge(receipt.s_code, receipt.s_msg, receipt.sub_code, status)
     return refused(request, verdict, client_id, receipt.ord_id)
 
 
@@ -133,10 +132,11 @@ def batch(request: str, receipts: Sequence[wire.Receipt]) -> OrderAnswer:
 
 
 def _answers(said: wire.Frame) -> list[AccountEvent]:
-    receipts = decoded(wire.receipts_decoder, said.data)
     code, message = str(said.code), said.msg or ""
-    each = [[receipt] for receipt in receipts] or [[]]
-    return [answered(said.id, code, message, one) for one in each]
+    receipts = decoded(wire.receipts_decoder, said.data)
+    if not receipts:
+        return [answered(said.id, code, message, None)]
+    return [answered(said.id, code, message, receipt) for receipt in receipts]
 
 
 def _event(route: str, said: wire.Frame) -> list[AccountEvent]:

@@ -44,6 +44,7 @@ PAUSE_MS: Final = 2_000
 """All limits are counted over two seconds; OKX does not say when one ends."""
 _SHOWN: Final = 120
 _SUCCESS: Final = 200
+_SUCCESSES: Final = frozenset({"", "0", "2"})
 _answer = msgspec.json.Decoder(_Answer)
 _reasons = msgspec.json.Decoder(list[Reason])
 # OKX quotes what it cannot read, a login as well; a page of a proxy may do the same.
@@ -214,7 +215,8 @@ def _unheard_of(status: int, said: str, code: str) -> Verdict:
     if status in _STATUS:
         return Verdict(Rejection.RATE, False, f"{said} ({_STATUS[status]})")
     # A refusal in OKX's own form is one; only an error of ours is certain to have had no effect.
-    if (code and status == _SUCCESS) or 400 <= status < 500:
+    # A success without a word of the order is neither.
+    if (code not in _SUCCESSES and status == _SUCCESS) or 400 <= status < 500:
         return Verdict(Rejection.OTHER, False, said)
     words = f"the answer does not say what happened{_UNKNOWN_WORDS}"
     return Verdict(Rejection.OTHER, True, f"{said} ({words})")
