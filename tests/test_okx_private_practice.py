@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -32,7 +32,7 @@ from hftmm.sim.ledger import DEMO
 from hftmm.sim.overload import too_many, unknown
 from hftmm.sim.peers import HttpQuery, Push
 from hftmm.venues.okx import OkxCodec, OkxPrivateCodec
-from hftmm.venues.private import Credentials, Outgoing, SignedRequest, StreamFrame
+from hftmm.venues.private import Credentials, Listings, Outgoing, SignedRequest, StreamFrame
 from tests.okx_members import MS, SECOND, SPOT, START, SWAP, venue
 
 BOTH = frozenset({Kind.SPOT, Kind.LINEAR})
@@ -48,6 +48,7 @@ WITHDRAWER = Credentials("practice-withdraw-key", DEMO.secret, DEMO.passphrase)
 ELSEWHERE = Credentials("practice-elsewhere-key", DEMO.secret, DEMO.passphrase)
 
 E = TypeVar("E", bound=AccountEvent)
+T = TypeVar("T")
 
 
 def every(kind: type[E], events: Sequence[AccountEvent]) -> list[E]:
@@ -220,31 +221,26 @@ class Desk:
 
     def open_orders(self, kind: Kind, listing: Listing | None = None) -> list[OrderUpdate]:
         """Of every page."""
-        found: list[OrderUpdate] = []
-        cursor = ""
-        while True:
-            (request,) = self.codec.open_orders(
-                self.credentials, kind, listing, self.now_ms, cursor=cursor
-            )
-            body = self.rest(request)[1]
-            page, cursor = self.codec.decode_orders(body, self.listings, self.now_ns)
-            found += page
-            if not cursor:
-                return found
+        (request,) = self.codec.open_orders(self.credentials, kind, listing, self.now_ms)
+        return self._pages(request, self.codec.decode_orders)
 
     def fills(self, listing: Listing, since_ms: int = START // MS) -> list[Fill]:
         """Of every page."""
-        found: list[Fill] = []
-        cursor = ""
+        request = self.codec.fills_since(self.credentials, listing, since_ms, self.now_ms)
+        return self._pages(request, self.codec.decode_fills)
+
+    def _pages(
+        self,
+        request: SignedRequest,
+        decode: Callable[[bytes, Listings, int], tuple[list[T], str]],
+    ) -> list[T]:
+        found: list[T] = []
         while True:
-            request = self.codec.fills_since(
-                self.credentials, listing, since_ms, self.now_ms, cursor=cursor
-            )
-            body = self.rest(request)[1]
-            page, cursor = self.codec.decode_fills(body, self.listings, self.now_ns)
+            page, cursor = decode(self.rest(request)[1], self.listings, self.now_ns)
             found += page
             if not cursor:
                 return found
+            request = self.codec.next_page(self.credentials, request, cursor, self.now_ms)
 
     def balance(self, asset: str) -> Balance:
         (request,) = self.codec.balances(self.credentials, BOTH, self.now_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from hftmm.core.errors import MalformedFrame
 from hftmm.core.fees import FeeRates
@@ -204,24 +204,12 @@ class OkxPrivateCodec:
         return stream.answered(request_id, str(answer.code), answer.msg or "", receipt, status)
 
     def open_orders(
-        self,
-        credentials: Credentials,
-        kind: Kind,
-        listing: Listing | None,
-        now_ms: int,
-        *,
-        cursor: str = "",
+        self, credentials: Credentials, kind: Kind, listing: Listing | None, now_ms: int
     ) -> list[SignedRequest]:
-        """Open orders, newest first, a hundred at a time.
-
-        Args:
-            cursor: of the page before, as `decode_orders` gave it.
-        """
+        """Open orders, newest first, a hundred at a time."""
         wanted = {"instType": INSTRUMENT_TYPES[kind], "limit": str(_PAGE)}
         if listing is not None:
             wanted["instId"] = listing.venue_symbol
-        if cursor:
-            wanted["after"] = cursor
         return [self._get(credentials, "trade/orders-pending", wanted, now_ms, "orders")]
 
     def decode_orders(
@@ -247,19 +235,9 @@ class OkxPrivateCodec:
         return self._get(credentials, "trade/order", wanted, now_ms, "orders", client_id)
 
     def fills_since(
-        self,
-        credentials: Credentials,
-        listing: Listing,
-        since_ms: int,
-        now_ms: int,
-        *,
-        cursor: str = "",
+        self, credentials: Credentials, listing: Listing, since_ms: int, now_ms: int
     ) -> SignedRequest:
-        """Fills, newest first, a hundred at a time; OKX keeps those of three months.
-
-        Args:
-            cursor: of the page before, as `decode_fills` gave it.
-        """
+        """Fills, newest first, a hundred at a time; OKX keeps those of three months."""
         recent = since_ms > now_ms - _RECENT_MS
         wanted = {
             "instType": INSTRUMENT_TYPES[listing.kind],
@@ -267,8 +245,6 @@ class OkxPrivateCodec:
             "begin": str(since_ms),
             "limit": str(_PAGE),
         }
-        if cursor:
-            wanted["after"] = cursor
         path = "trade/fills" if recent else "trade/fills-history"
         return self._get(credentials, path, wanted, now_ms, "fills")
 
@@ -288,6 +264,20 @@ class OkxPrivateCodec:
         path = f"{request.path.partition('&after=')[0]}&after={cursor}"
         return self._signer.get(
             credentials, path, now_ms, purpose=request.purpose, request_id=request.request_id
+        )
+
+    def next_page(
+        self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
+    ) -> SignedRequest:
+        """What is older than the last row of the answer."""
+        path, _, query = request.path.partition("?")
+        wanted = urlencode(dict(parse_qsl(query)) | {"after": cursor})
+        return self._signer.get(
+            credentials,
+            f"{path}?{wanted}",
+            now_ms,
+            purpose=request.purpose,
+            request_id=request.request_id,
         )
 
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]:
@@ -331,7 +321,7 @@ class OkxPrivateCodec:
         if not found:
             raise MalformedFrame("wrong shape", "no rates in the answer")
         row = decoded(wire.fee_decoder, found[0])
-        asked = parse_qs(request.path.partition("?")[2])["instType"][0]
+        asked = dict(parse_qsl(request.path.partition("?")[2]))["instType"]
         groups = [group for group in row.fee_group if group.group_id == _GROUPS[asked]]
         group = next(iter(groups or row.fee_group), wire.FeeGroup("", row.maker, row.taker))
         maker, taker = wire.required(group.maker), wire.required(group.taker)
@@ -369,15 +359,11 @@ class OkxPrivateCodec:
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         return judge_body(status, body)
 
-    def funding_since(
-        self, credentials: Credentials, since_ms: int, now_ms: int, *, cursor: str = ""
-    ) -> SignedRequest:
+    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
         """Funding payments of the last seven days, newest first, a hundred at a time: the stream
         tells that there was one, but not how much.
         """
         wanted = {"instType": "SWAP", "type": _FUNDING, "begin": str(since_ms)}
-        if cursor:
-            wanted["after"] = cursor
         return self._get(credentials, "account/bills", wanted, now_ms, "funding")
 
     def decode_funding(
