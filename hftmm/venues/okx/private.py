@@ -266,20 +266,6 @@ class OkxPrivateCodec:
             credentials, path, now_ms, purpose=request.purpose, request_id=request.request_id
         )
 
-    def next_page(
-        self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
-    ) -> SignedRequest:
-        """What is older than the last row of the answer."""
-        path, _, query = request.path.partition("?")
-        wanted = urlencode(dict(parse_qsl(query)) | {"after": cursor})
-        return self._signer.get(
-            credentials,
-            f"{path}?{wanted}",
-            now_ms,
-            purpose=request.purpose,
-            request_id=request.request_id,
-        )
-
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]:
         wanted = {"instType": "SWAP"}
         return [self._get(credentials, "account/positions", wanted, now_ms, "positions")]
