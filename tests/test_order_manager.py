@@ -69,6 +69,7 @@ class Venue:
         self.trades: list[Fill] = []
         self.said: list[Callable[[Bench], None]] = []
         self._stamp = START
+        self._heard: dict[str, int] = {}
 
     def work(self, action: Action) -> None:
         """Does what it was asked for, and says so."""
@@ -185,13 +186,14 @@ class Venue:
             if order is None:
                 return
             assert order.filled >= news.filled, "what was told is known"
-            assert order.venue_ns >= news.venue_ns
+            heard_ns = self._heard.get(news.client_id, 0)
+            if news.filled == order.filled:  # otherwise its trades were told before it
+                heard_ns = self._heard[news.client_id] = max(heard_ns, news.venue_ns)
+            assert order.venue_ns >= heard_ns, "what is older changes nothing"
             if news.state.final:
                 assert order.state.final
             elif order.venue_ns == news.venue_ns:
                 assert order.size == news.size
-            else:
-                assert order.venue_ns > news.venue_ns, "what is older changes nothing"
 
         self.said.append(tell)
 
@@ -200,6 +202,9 @@ class Venue:
             us.manager.filled(fill, us.now_ns)
 
         self.said.append(news)
+
+
+several = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 
 
 class OrdersAgainstAVenue(RuleBasedStateMachine):
@@ -284,10 +289,11 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
     # -- what the network and the venue do ------------------------------------------------------
 
     @precondition(lambda self: self.asked)
-    @rule(pick=st.integers(0, 9))
-    def arrive(self, pick: int) -> None:
-        self.venue.work(self.asked.pop(pick % len(self.asked)))
-        self._verify()
+    @rule(picks=several)
+    def arrive(self, picks: list[int]) -> None:
+        for pick in picks[: len(self.asked)]:
+            self.venue.work(self.asked.pop(pick % len(self.asked)))
+            self._verify()
 
     @precondition(lambda self: self.asked)
     @rule(pick=st.integers(0, 9))
@@ -295,14 +301,15 @@ class OrdersAgainstAVenue(RuleBasedStateMachine):
         self.asked.pop(pick % len(self.asked))
 
     @precondition(lambda self: self.venue.said)
-    @rule(pick=st.integers(0, 9), again=st.booleans())
-    def hear(self, pick: int, again: bool) -> None:
+    @rule(picks=several, again=st.booleans())
+    def hear(self, picks: list[int], again: bool) -> None:
         said = self.venue.said
-        news = said[pick % len(said)]
-        if not again:
-            said.remove(news)
-        news(self.bench)
-        self._send()
+        for pick in picks[: len(said)]:
+            news = said[pick % len(said)]
+            if not again:
+                said.remove(news)
+            news(self.bench)
+            self._send()
 
     @precondition(lambda self: self.venue.said)
     @rule(pick=st.integers(0, 9))
