@@ -7,6 +7,7 @@ then asked for by our id, and never sent again under another.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -22,6 +23,9 @@ class Verdict(NamedTuple):
 
 
 _Meaning = tuple[Rejection, str]
+
+# A wrong signature is answered with what should have been signed, key and all.
+_hide = re.compile(r"origin_string\[.*\]", re.DOTALL).sub
 
 _MODE = (
     "the account is in hedge mode there: set the contract to one-way, with no position and no "
@@ -205,6 +209,7 @@ _UNKNOWN: Final = frozenset(
         *(170191, 170212, 170310, 170311, 170312),
     }
 )
+_SILENT: Final = "the answer does not say what happened"
 _UNKNOWN_WORDS: Final = "; whether the request arrived is not known, the order is asked for"
 
 # What 10001 says in words only. The first match counts.
@@ -262,8 +267,7 @@ def judge(status: int, code: int | None, said: str) -> Verdict:
     """
     if code is None or (status in _GATES and code not in _TELLING):
         if status not in _STATUSES:
-            cause = "the answer does not say what happened" + _UNKNOWN_WORDS
-            return Verdict(Rejection.OTHER, True, f"HTTP {status} ({cause})")
+            return Verdict(Rejection.OTHER, True, _worded(f"HTTP {status}", "", unknown=True))
         rejection, meaning = _STATUSES[status]
         unknown = status == 429
         text = f"HTTP {status} {said}".rstrip()
@@ -311,5 +315,6 @@ def _by_words(
 
 
 def _worded(said: str, meaning: str, *, unknown: bool) -> str:
-    explained = meaning + _UNKNOWN_WORDS if unknown else meaning
+    said = _hide("origin_string[...]", said)
+    explained = (meaning or _SILENT) + _UNKNOWN_WORDS if unknown else meaning
     return f"{said} ({explained})" if explained else said
