@@ -42,7 +42,6 @@ from hftmm.venues.private import Credentials, PrivateCodec, SignedRequest, Strea
 FIXTURES = Path(__file__).parent / "fixtures" / "bybit"
 KEY = Credentials("simkey0001", "sim-secret-0001")
 CODEC: PrivateCodec = BybitPrivateCodec()
-BYBIT = BybitPrivateCodec()
 NOW_MS = 1_750_000_000_000
 NOW = NOW_MS * 1_000_000
 UUID = "0f3c2a10-51d4-4a7e-9a55-0c1d2e3f4a5b"
@@ -185,11 +184,11 @@ def test_what_is_signed_is_what_is_sent() -> None:
 def test_a_cursor_is_signed_and_sent_percent_encoded_as_it_came() -> None:
     (first,) = CODEC.open_orders(KEY, Kind.LINEAR, LINEAR, NOW_MS)
     for cursor in ("a%3D1%2Cb%3D2", "c%3D%253"):
-        second = BYBIT.next_page(KEY, first, cursor, NOW_MS)
+        second = CODEC.next_page(KEY, first, cursor, NOW_MS)
         assert second.path == f"{first.path}&cursor={cursor}"
         query = second.path.partition("?")[2].encode()
         assert second.headers["X-BAPI-SIGN"] == signature(KEY, NOW_MS, 5_000, query)
-        again = BYBIT.next_page(KEY, second, "z", NOW_MS)
+        again = CODEC.next_page(KEY, second, "z", NOW_MS)
         assert again.path == f"{first.path}&cursor=z"
     assert (second.purpose, second.route) == (first.purpose, first.route)
 
