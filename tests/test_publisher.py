@@ -326,7 +326,7 @@ def test_a_past_crossing_is_shown_as_it_was_at_its_best() -> None:
     assert (row.live, row.size, row.lasted_ms) == (False, 0.5, 30.0)
     assert row.gross_bps == row.net_bps == pytest.approx(100.0)
     assert row.profit == pytest.approx(0.5)
-    assert row.result == "gone, best +100.0 bps"
+    assert row.result == "gone untaken"
 
 
 def test_a_crossing_that_fees_ate_says_so_with_the_number_of_its_best_moment() -> None:

@@ -36,6 +36,27 @@ def test_an_override_that_takes_another_actions_key_is_reported_and_not_followed
     assert table.problems == ("terminal.keys.freeze: 'q' is the key of quit",)
 
 
+def test_two_actions_may_exchange_their_keys() -> None:
+    table = KeyTable.of([("theme", "f"), ("freeze", "t")])
+    assert (table.named("theme").keys, table.named("freeze").keys) == ("f", "t")
+    assert not table.problems
+
+
+def test_of_two_actions_that_want_one_key_the_first_gets_it() -> None:
+    table = KeyTable.of([("theme", "y"), ("freeze", "y")])
+    assert (table.named("theme").keys, table.named("freeze").keys) == ("y", "f")
+    assert table.problems == ("terminal.keys.freeze: 'y' is the key of theme",)
+
+
+def test_an_action_that_keeps_its_key_after_all_does_not_lose_it_to_another() -> None:
+    table = KeyTable.of([("theme", "f"), ("freeze", "q")])
+    assert (table.named("theme").keys, table.named("freeze").keys) == ("t", "f")
+    assert table.problems == (
+        "terminal.keys.freeze: 'q' is the key of quit",
+        "terminal.keys.theme: 'f' is the key of freeze",
+    )
+
+
 def test_an_override_without_a_key_is_reported() -> None:
     table = KeyTable.of([("freeze", " ")])
     assert table.named("freeze").keys == "f"

@@ -136,23 +136,23 @@ async def _recentre(it: Operator) -> None:
 async def _group_wider(it: Operator) -> None:
     before = it.view.group
     await it.press("g")
-    assert before == 5
-    assert it.view.group == 10
+    assert before == 50
+    assert it.view.group == 100
 
 
 async def _group_finer(it: Operator) -> None:
-    await it.press("G", "G", "G", "G")
+    await it.press(*"GGGGGG")
     assert it.view.group == 1
 
 
 async def _net(it: Operator) -> None:
-    await it.press("n")
+    await it.press("g", "n")
     assert it.view.net
     assert ("after fees", "warning") in it.screen.query_one(LadderPane).label(it.screen.picture)
     assert it.view.group == 50
     await it.press("n")
     assert not it.view.net
-    assert it.view.group == 5
+    assert it.view.group == 100
 
 
 async def _scroll_up(it: Operator) -> None:
@@ -332,7 +332,7 @@ async def test_the_engine_is_told_once_what_is_looked_at() -> None:
         for _ in range(3):
             it.desk.show()
             await it.settle()
-        assert it.desk.sent == [View(market=BTC, group=5, rows=80)]
+        assert it.desk.sent == [View(market=BTC, group=50, rows=80)]
 
     await _operate(check)
 
@@ -342,9 +342,9 @@ async def test_a_market_keeps_the_group_it_was_last_seen_in() -> None:
         await it.press("g", "g", "right_square_bracket")
         it.desk.show(market="BTC/USDT")
         await it.settle()
-        assert it.view.group == 5
+        assert it.view.group == 50
         await it.press("left_square_bracket")
-        assert it.view == View(market=BTC, group=20, rows=80)
+        assert it.view == View(market=BTC, group=200, rows=80)
 
     await _operate(check)
 

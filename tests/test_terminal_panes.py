@@ -198,12 +198,23 @@ async def test_the_rule_shows_spread_net_mid_and_microprice() -> None:
 
 
 @pytest.mark.parametrize(("bid", "word"), [(65001.0, "LOCKED"), (65002.0, "CROSSED")])
-async def test_locked_and_crossed_rows_say_so(bid: float, word: str) -> None:
+async def test_locked_and_crossed_rows_show_both_sides_and_the_rule_says_it_once(
+    bid: float, word: str
+) -> None:
     best = best_quote(bid=bid, ask=65001.0, spread_bps=-0.1, state=word.lower())
     async with shown(desk_snapshot(nbbo=best, ladder=ladder(bid, 65001.0))) as it:
-        rows = [line for line in it.lines("ladder") if word in line and "spread" not in line]
-        assert len(rows) == round((bid - 65001.0) / 0.5) + 1
-        assert any(word in line for line in it.lines("ladder") if "spread" in line)
+        (rule,) = (line for line in it.lines("ladder") if word in line)
+        assert "spread" in rule
+        crossed = [
+            text_of(line)
+            for line in it.pane("ladder").lines
+            if line and all(role.endswith("on crossing") for text, role in line if text)
+        ]
+        assert len(crossed) == round((bid - 65001.0) / 0.5) + 1
+        for line in crossed:
+            bids, asks = line.split("6500")
+            assert any(char.isdigit() for char in bids)
+            assert any(char.isdigit() for char in asks[3:])
         assert any(word in line for line in it.lines("nbbo"))
 
 
@@ -260,9 +271,20 @@ async def test_a_venue_that_is_not_live_says_why_with_its_sign() -> None:
         assert lines[1].startswith("◌ binance")
         assert lines[2].startswith("⊘ bybit")
         assert lines[3].startswith("◐ okx")
-        assert "◌ binance stale: no frame for 2,612 ms" in lines
-        assert "⊘ bybit quarantined: 41 bps from the others" in lines
-        assert "◐ okx syncing: waiting for a snapshot" in lines
+        assert any(line.startswith("◌ binance   stale: no frame for 2,612 ms") for line in lines)
+        assert any(
+            line.startswith("⊘ bybit     quarantined: 41 bps from the others") for line in lines
+        )
+        assert any(line.startswith("◐ okx       syncing: waiting for a snapshot") for line in lines)
+
+
+async def test_a_result_too_long_for_its_column_goes_on_below() -> None:
+    reason = "size 0.004 < 0.01 at binance"
+    async with shown(desk_snapshot(opportunities=(opportunity(result=reason),)), (160, 45)) as it:
+        first, second = it.lines("arbitrage")[1:3]
+        assert second.strip()
+        assert second.index(second.strip()) == it.lines("arbitrage")[0].index("result")
+        assert f"{first[second.index(second.strip()) :]} {second.strip()}" == reason
 
 
 async def test_the_best_quotes_name_their_venues_before_and_after_fees() -> None:
@@ -290,24 +312,27 @@ async def test_a_crossed_market_is_named_where_there_is_room_for_nothing_else() 
 
 
 async def test_what_is_wrong_goes_before_funding_where_there_is_no_room_for_both() -> None:
-    venues = tuple(
-        venue_quote(venue, state="stale", reason="silent") for venue in ("binance", "bybit", "okx")
+    venues = (
+        venue_quote("binance"),
+        venue_quote("bybit", state="stale", reason="silent"),
+        venue_quote("okx", state="down", reason="refused"),
+        venue_quote("deribit"),
     )
-    async with shown(desk_snapshot(venues=venues), (120, 45)) as it:
-        assert not any("funding" in line for line in it.lines("nbbo"))
-        assert it.lines("nbbo")[-2:] == ["◌ binance stale: silent", "◌ bybit stale: silent"]
+    async with shown(desk_snapshot(venues=venues), (200, 29)) as it:
+        assert [line.split("  gaps")[0] for line in it.lines("nbbo")[-2:]] == [
+            "◌ bybit     stale: silent",
+            "✕ okx       down: refused",
+        ]
 
 
-async def test_funding_stands_below_the_venues_of_a_perpetual_only() -> None:
-    async with shown() as it:
-        assert it.lines("nbbo")[-1].startswith(("funding", "mark, funding"))
-        assert it.lines("nbbo")[-1].endswith("bps in 4h00m")
-        spot = tuple(
-            venue_quote(venue, mark=None, funding_bps=None, next_funding_ns=None)
-            for venue in ("binance", "bybit", "okx")
-        )
-        it.show(venues=spot)
-        assert not any("funding" in line for line in it.lines("nbbo"))
+async def test_mark_funding_and_counters_stand_below_the_best_quotes() -> None:
+    async with shown(desk_snapshot(venues=(venue_quote(gaps=2, resyncs=3, malformed=1),))) as it:
+        line = it.lines("nbbo")[-1]
+        assert "mark 65001.2  funding +0.75 bps in 4h00m" in line
+        assert line.endswith("gaps 2  resyncs 3  bad 1")
+        spot = venue_quote(mark=None, funding_bps=None, next_funding_ns=None)
+        it.show(venues=(spot,))
+        assert it.lines("nbbo")[-1].split() == ["binance", "gaps", "0", "resyncs", "0", "bad", "0"]
 
 
 async def test_live_crossings_come_first_and_the_days_totals_last() -> None:
@@ -451,6 +476,17 @@ def test_columns_are_lost_from_the_right() -> None:
     assert fitting(columns, 4) == ()
 
 
+def test_a_spared_column_is_lost_only_after_every_other() -> None:
+    columns = (
+        Column("a", 5, spared=True),
+        Column("b", 5),
+        Column("c", 6, left=True, stretch=True, spared=True),
+    )
+    assert [one.name for one in fitting(columns, 13)] == ["a", "b", "c"]
+    assert [(one.name, one.width) for one in fitting(columns, 12)] == [("a", 5), ("c", 7)]
+    assert [one.name for one in fitting(columns, 7)] == ["a"]
+
+
 def test_words_are_cut_with_an_ellipsis_and_numbers_never() -> None:
     assert cell("quarantined", Column("x", 8, left=True), "dim") == ("  quara…", "dim")
     assert cell("123456789", Column("x", 8), "dim") == ("123456789", "dim")
@@ -462,16 +498,44 @@ def test_groups_go_up_and_down_the_same_steps() -> None:
     assert [finer(group) for group in (1, 2, 3, 10)] == [1, 1, 2, 5]
 
 
-def test_a_market_starts_in_a_group_that_fits_its_price() -> None:
-    assert sensible(0.1, 65_000.0, 0.1, 40) == 5
-    assert sensible(0.01, 3_500.0, 0.01, 40) == 2
-    assert sensible(0.0001, 0.35, 0.0001, 40) == 1
-    assert sensible(1e-9, 1e9, 0.0, 40) == GROUPS[-1]
+def book(bid: float, ask: float, step: float, every: float, levels: int = 60) -> Ladder:
+    """One venue's ungrouped book, a level each `every`."""
+    bids = tuple((bid - i * every, 1.0) for i in range(levels))
+    asks = tuple((ask + i * every, 1.0) for i in range(levels))
+    column = LadderColumn("binance", bids, asks)
+    return msgspec.structs.replace(ladder(), group=step, step=step, columns=(column,))
+
+
+@pytest.mark.parametrize(
+    ("mid", "step", "rows", "group"),
+    [(65_000.0, 0.1, 42, 50), (65_000.0, 0.1, 28, 100), (3_500.0, 0.01, 42, 50)],
+)
+def test_a_market_starts_in_a_group_that_keeps_venues_15_bps_apart_in_sight(
+    mid: float, step: float, rows: int, group: int
+) -> None:
+    best = best_quote(bid=mid, ask=mid + step)
+    assert sensible(book(mid, mid + step, step, step), best, rows) == group
+    assert group * step * rows >= mid * 30 / 10_000
+
+
+def test_a_thin_book_starts_in_a_group_wide_enough_to_fill_most_rows() -> None:
+    thin = book(100.0, 100.5, 0.01, 0.5)
+    assert sensible(thin, best_quote(bid=100.0, ask=100.5), 42) == 50
 
 
 def test_a_wide_spread_takes_no_more_than_half_of_the_rows() -> None:
-    assert sensible(0.1, 65_000.0, 68.0, 40) == 50
-    assert sensible(0.1, 65_000.0, 68.0, 17) == 100
+    wide = book(65_000.0, 65_680.0, 0.1, 0.1)
+    assert sensible(wide, best_quote(bid=65_000.0, ask=65_680.0), 42) == 500
+
+
+def test_a_market_without_both_sides_starts_in_the_finest_group() -> None:
+    empty = msgspec.structs.replace(ladder(), columns=())
+    assert sensible(empty, best_quote(bid=None, state="one-sided"), 42) == 1
+
+
+def test_a_price_beyond_every_group_takes_the_widest() -> None:
+    best = best_quote(bid=1e9, ask=1e9 + 1e-9)
+    assert sensible(book(1e9, 1e9, 1e-9, 1e-9), best, 42) == GROUPS[-1]
 
 
 def _resized(book: Ladder, *, venue: int, level: int, size: float) -> Ladder:

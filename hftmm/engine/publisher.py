@@ -35,6 +35,7 @@ from hftmm.engine.market import Market
 from hftmm.strategy.arbitrage import Opportunity
 
 OPPORTUNITIES: Final = 40
+REFUSED: Final = 6
 TAPE: Final = 60
 LOG: Final = 120
 _BIT: Final = 1e-6
@@ -289,14 +290,19 @@ def _levels(book: OrderBook, side: SideIndex, depth: int | None) -> tuple[Sizes,
 
 
 def _opportunities(engine: Engine) -> list[OpportunityRow]:
-    """Live ones first, best first; then those that went, newest first."""
+    """Live ones, best first; then those that were worth taking and a few that never were, each
+    newest first.
+    """
     detectors = [market.detector for market in engine.markets.values()]
     live = [each for detector in detectors for each in detector.live.values()]
     live.sort(key=lambda each: -each.net_bps)
     # Each market's are newest first already.
-    past = merge(*(detector.past for detector in detectors), key=lambda each: -each.last_ns)
+    past = list(merge(*(detector.past for detector in detectors), key=lambda each: -each.last_ns))
+    refused = list(islice((each for each in past if not each.counted), REFUSED))
+    room = max(0, OPPORTUNITIES - len(live) - len(refused))
+    worth = islice((each for each in past if each.counted), room)
     rows = [_opportunity_row(each, live=True) for each in live]
-    rows += [_opportunity_row(each, live=False) for each in islice(past, OPPORTUNITIES)]
+    rows += [_opportunity_row(each, live=False) for each in (*worth, *refused)]
     return rows[:OPPORTUNITIES]
 
 
@@ -306,7 +312,7 @@ def _opportunity_row(each: Opportunity, live: bool) -> OpportunityRow:
     if live:
         result = shown.reason or "open"
     elif each.counted:
-        result = f"gone, best {shown.net_bps:+.1f} bps"
+        result = "gone untaken"
     else:
         result = shown.reason
     return OpportunityRow(

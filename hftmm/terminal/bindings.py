@@ -5,7 +5,7 @@ Footer, help, palette, the keys of config.toml and the README's table are all ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from textual.binding import Binding
@@ -130,23 +130,26 @@ class KeyTable:
     def of(cls, overrides: Iterable[tuple[str, str]] = ()) -> KeyTable:
         """The default table with `overrides`, (name, key), in place of the default keys.
 
-        An override that names no action, or a key that another action has, is left out and
-        reported; the action keeps its own key.
+        All of them count at once, so that two actions may exchange their keys. An override that
+        names no action, or a key that another action has in the end, is left out and reported;
+        the action keeps its own key.
         """
-        keys = {key.name: key for key in KEYS}
+        own = {key.name: key for key in KEYS}
+        chosen: dict[str, str] = {}
         problems: list[str] = []
-        for name, chosen in overrides:
-            if name not in keys:
-                problems.append(f"terminal.keys.{name}: no such action; known: {', '.join(keys)}")
-                continue
-            taken = _taken(keys.values(), name, chosen)
-            if taken:
-                problems.append(f"terminal.keys.{name}: {chosen!r} is the key of {taken}")
-            elif not chosen.strip():
+        for name, key in overrides:
+            if name not in own:
+                problems.append(f"terminal.keys.{name}: no such action; known: {', '.join(own)}")
+            elif not key.strip():
                 problems.append(f"terminal.keys.{name}: a key must be named")
             else:
-                keys[name] = replace(keys[name], keys=chosen)
-        return cls(tuple(keys.values()), tuple(problems))
+                chosen[name] = key
+        # Whoever gets its own key back may in turn be in another's way.
+        while refused := _refused(chosen):
+            name, taken = refused
+            problems.append(f"terminal.keys.{name}: {chosen.pop(name)!r} is the key of {taken}")
+        keys = tuple(replace(key, keys=chosen.get(key.name, key.keys)) for key in KEYS)
+        return cls(keys, tuple(problems))
 
     def bindings(self) -> list[Binding]:
         """What Textual needs to know of the table."""
@@ -176,9 +179,18 @@ def _code(key: Key) -> str:
     return " ".join(f"`{_shown(one)}`" for one in key.keys.split(","))
 
 
-def _taken(keys: Iterable[Key], name: str, chosen: str) -> str:
-    wanted = {one.strip() for one in chosen.split(",")}
-    for key in keys:
-        if key.name != name and wanted & set(key.keys.split(",")):
-            return key.name
-    return ""
+def _refused(chosen: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first action whose chosen key another one has, and that other one; None if none."""
+    keys = {key.name: _each(chosen.get(key.name, key.keys)) for key in KEYS}
+    # An action on its own key comes before one that was given it; of two that were, the first.
+    order = [*(name for name in keys if name not in chosen), *chosen]
+    holders: dict[str, str] = {}
+    for name in order:
+        for key in keys[name]:
+            if holders.setdefault(key, name) != name:
+                return name, holders[key]
+    return None
+
+
+def _each(keys: str) -> set[str]:
+    return {one.strip() for one in keys.split(",")}

@@ -176,13 +176,11 @@ class DeskScreen(Screen[None]):
     def _settle_view(self, snapshot: DeskSnapshot) -> None:
         """Chooses a price group for a market seen for the first time, and rows for the size."""
         market = self.view.market or snapshot.market
-        ladder = snapshot.ladder
         group = self._groups.get((market, self.view.net))
         best = snapshot.net if self.view.net else snapshot.nbbo
         if group is None and best.bid and best.ask and market == snapshot.market:
-            spread = max(0.0, best.ask - best.bid)
             rows = self.query_one(LadderPane).room[1] or self.size.height
-            group = sensible(ladder.step, best.bid, spread, rows)
+            group = sensible(snapshot.ladder, best, rows)
             self._groups[market, self.view.net] = group
         rows = self._wanted_rows()
         self._look(market=market, group=group or self.view.group, rows=rows)

@@ -12,17 +12,17 @@ from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
-_MARKET = Column("market", 10, left=True)
-_RESULT = Column("result", 20, left=True, stretch=True)
+# The words of a result are what a crossing is shown for: two of the numbers go before them.
+_MARKET = Column("market", 10, left=True, spared=True)
+_RESULT = Column("result", 36, left=True, stretch=True, gap=1, spared=True)
 _COLUMNS = (
-    Column("buy", 8, left=True, gap=0),
-    Column("sell", 9, left=True, gap=1),
+    Column("buy", 8, left=True, gap=0, spared=True),
+    Column("sell", 9, left=True, gap=1, spared=True),
     Column("size", 7),
     Column("gross", 7),
-    Column("net", 7),
-    Column("profit", 8),
-    Column("lasted", 8),
-    _RESULT,
+    Column("net", 7, spared=True),
+    Column("profit", 8, spared=True),
+    Column("lasted", 7, spared=True),
 )
 
 
@@ -31,8 +31,19 @@ class _Names(NamedTuple):
 
 
 class _Crossing(NamedTuple):
+    """`result`: its first line, of those it is broken into."""
+
     opportunity: OpportunityRow
+    result: str
     columns: tuple[Column, ...]
+
+
+class _More(NamedTuple):
+    """What of a result had no room beside its crossing."""
+
+    text: str
+    indent: int
+    live: bool
 
 
 class ArbitragePane(Pane):
@@ -40,7 +51,8 @@ class ArbitragePane(Pane):
 
     TITLE = "arbitrage"
     HELP = (
-        "Where one venue's bid is above another's ask: buy here, sell there. `gross` and `net` "
+        "Where one venue's bid is above another's ask: buy here, sell there. Live ones come first, "
+        "then those that were worth taking, then the last few that were not. `gross` and `net` "
         "are in basis points, net of both taker fees at the most profitable size; `profit` is what "
         "that size would have earned, `lasted` how long it stood. `result` says what came of it, "
         "or which number stood in the way."
@@ -53,9 +65,9 @@ class ArbitragePane(Pane):
             return []
         crossings = sorted(snapshot.opportunities, key=lambda one: not one.live)
         several = any(one.market != snapshot.market for one in crossings)
-        wanted = (*_COLUMNS[:-1], _MARKET, _RESULT) if several else _COLUMNS
+        wanted = (*_COLUMNS, _MARKET, _RESULT) if several else (*_COLUMNS, _RESULT)
         columns = fitting(wanted, self.room[0])
-        return [_Names(columns), *(_Crossing(one, columns) for one in crossings)]
+        return [_Names(columns), *(row for one in crossings for row in _written(one, columns))]
 
     def foot(self, picture: Picture) -> Sequence[Hashable]:
         return () if picture.shown is None else ((), picture.shown.arbitrage)
@@ -68,15 +80,28 @@ class ArbitragePane(Pane):
         match row:
             case _Names(columns):
                 return header(columns)
-            case _Crossing(opportunity, columns):
-                return _crossing_line(opportunity, columns)
+            case _Crossing():
+                return _crossing_line(row)
+            case _More(text, indent, live):
+                return ((" " * indent + text, "plain" if live else "dim"),)
             case ArbitrageTotals():
                 return _totals_line(row, self.room[0])
             case _:
                 return ()
 
 
-def _crossing_line(one: OpportunityRow, columns: Sequence[Column]) -> Line:
+def _written(one: OpportunityRow, columns: tuple[Column, ...]) -> list[Hashable]:
+    """A crossing's lines: its result goes on below where it is too long for its column."""
+    result = next((column for column in columns if column.name == "result"), None)
+    if result is None:
+        return [_Crossing(one, "", columns)]
+    indent = sum(column.width for column in columns) - result.width + result.gap
+    first, *more = fmt.wrap(fmt.plain(one.result), result.width - result.gap)
+    return [_Crossing(one, first, columns), *(_More(text, indent, one.live) for text in more)]
+
+
+def _crossing_line(row: _Crossing) -> Line:
+    one, result, columns = row
     pays = one.net_bps > 0
     plain = "plain" if one.live else "dim"
     texts: dict[str, Span] = {
@@ -91,7 +116,7 @@ def _crossing_line(one: OpportunityRow, columns: Sequence[Column]) -> Line:
             "bold bright" if one.live else "dim",
         ),
         "market": (fmt.plain(fmt.market_name(one.market)), plain),
-        "result": (fmt.plain(one.result), plain),
+        "result": (result, plain),
     }
     return tuple(cell(texts[column.name][0], column, texts[column.name][1]) for column in columns)
 

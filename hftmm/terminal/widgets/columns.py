@@ -1,4 +1,4 @@
-"""Columns of a table that loses the last ones where there is no room."""
+"""Columns of a table that loses some where there is no room."""
 
 from __future__ import annotations
 
@@ -26,26 +26,28 @@ class Column:
     left: bool = False
     stretch: bool = False
     gap: int = 2
+    spared: bool = False
 
 
 def fitting(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
     """The columns that fit, lost from the right; one that stretches gets what is left over.
 
-    A stretching column is kept while half of its width is there.
+    A stretching column is kept while half of its width is there, a spared one while it has any
+    room beside the other spared ones.
     """
-    kept: list[Column] = []
-    used = 0
-    for column in columns:
-        least = column.width // 2 if column.stretch else column.width
-        if used + least > width:
-            break
-        kept.append(column)
-        used += least
-    spare = width - used
+    kept = list(columns)
+    while kept and sum(map(_least, kept)) > width:
+        lost = next((column for column in reversed(kept) if not column.spared), kept[-1])
+        kept.remove(lost)
+    spare = width - sum(map(_least, kept))
     return tuple(
-        replace(column, width=column.width // 2 + spare) if column.stretch else column
+        replace(column, width=_least(column) + spare) if column.stretch else column
         for column in kept
     )
+
+
+def _least(column: Column) -> int:
+    return column.width // 2 if column.stretch else column.width
 
 
 def header(columns: Sequence[Column]) -> Line:

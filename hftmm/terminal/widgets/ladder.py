@@ -52,7 +52,8 @@ class LadderPane(Pane):
         "hue, Σ what the live ones have from the best price to here, drawn behind it. Prices "
         "stand still: space centres them, arrows look further out. The rule shows the spread, "
         "what a crossing would earn after fees (net), the middle and the size-weighted middle "
-        "(micro). `last` is the last trade, fading. Locked and crossed rows say so."
+        "(micro), and says LOCKED or CROSSED: rows with bids and asks have a ground of their own. "
+        "`last` is the last trade, fading."
     )
 
     def __init__(self, *, auto_centre: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's own argument

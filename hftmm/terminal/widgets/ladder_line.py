@@ -176,13 +176,13 @@ def _price(row: LevelRow, layout: Layout, on: str) -> Span:
 
 
 def _bid_sum(row: LevelRow, layout: Layout, on: str) -> tuple[Span, ...]:
-    """Right-aligned, its bar growing leftwards from the bids; a crossing is named here."""
+    """Right-aligned, its bar growing leftwards from the bids; a crossing has the ground itself."""
     width = layout.sum
     if not width:
         return ()
-    if row.crossing:
-        return ((row.crossing.upper().center(width), f"bold warning{on}"),)
     text = fmt.size_cell(row.bid_sum, width)
+    if row.crossing:
+        return ((text, f"plain{on}"),)
     empty = width - round(row.bid_bar * width)
     return (text[:empty], "plain"), (text[empty:], "plain on bid_bar")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from hftmm.desk.snapshot import BestQuote, VenueQuote
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, glyph, hue
@@ -35,18 +37,13 @@ class _Best(NamedTuple):
     columns: tuple[Column, ...]
 
 
-class _Funding(NamedTuple):
-    """Of each venue: mark price and the rate of its next funding."""
+class _Health(NamedTuple):
+    """Why a venue is not live, or else its mark price and funding; how often its book broke."""
 
-    venues: tuple[tuple[str, float | None, float | None], ...]
-    until: str
+    quote: VenueQuote
+    funding_in: str
     decimals: int
-
-
-class _Reason(NamedTuple):
-    venue: str
-    state: str
-    reason: str
+    mark_width: int
 
 
 class NbboPane(Pane):
@@ -57,7 +54,8 @@ class NbboPane(Pane):
         "Each venue's best quote. ● live, ◌ stale, ◐ syncing, ✕ down, ⊘ quarantined; only live "
         "venues count. `age` is the time since the book last changed, `lag` how late its frames "
         "come. NBBO is the best of all, `after fees` the best once taker fees are paid; LOCKED and "
-        "CROSSED are said in words."
+        "CROSSED are said in words. Below: why a venue is not live, or its mark price and funding; "
+        "how often its book had a gap and was built anew, and frames nobody could read (bad)."
     )
 
     def rows(self, picture: Picture) -> Sequence[Hashable]:
@@ -66,39 +64,26 @@ class NbboPane(Pane):
             return []
         decimals = snapshot.ladder.decimals
         columns = fitting(_columns(_price_width(snapshot.venues, decimals)), self.room[0])
-        reasons = [
-            _Reason(quote.venue, quote.state, quote.reason)
-            for quote in snapshot.venues
-            if quote.state != "live" or quote.reason
-        ]
-        return [
+        quotes = [
             _Names(columns),
             *(_Venue(quote, decimals, columns) for quote in snapshot.venues),
-            (),
+        ]
+        best = [
             _Best("NBBO", snapshot.nbbo, decimals, True, columns),
             _Best("after fees", snapshot.net, decimals, False, columns),
-            *reasons,
         ]
-
-    # Names, a blank line, and the two best quotes.
-    _BESIDE_VENUES = 4
-
-    def foot(self, picture: Picture) -> Sequence[Hashable]:
-        snapshot = picture.shown
-        if snapshot is None or all(quote.funding_bps is None for quote in snapshot.venues):
-            return ()
-        venues = snapshot.venues
-        wrong = sum(quote.state != "live" or bool(quote.reason) for quote in venues)
-        if self._BESIDE_VENUES + len(venues) + wrong >= self.room[1]:
-            return ()  # what is wrong with a venue goes before its funding
-        nexts = [quote.next_funding_ns for quote in snapshot.venues if quote.next_funding_ns]
-        return (
-            _Funding(
-                tuple((quote.venue, quote.mark, quote.funding_bps) for quote in snapshot.venues),
-                fmt.until(min(nexts, default=None), snapshot.ns),
-                snapshot.ladder.decimals,
-            ),
-        )
+        health = _health(snapshot.venues, decimals, snapshot.ns)
+        blanks = self.room[1] - len(quotes) - len(best) - len(health)
+        if blanks < 0:
+            # What is wrong with a venue is worth more than what is right with another.
+            health.sort(key=lambda row: row.quote.state == "live" and not row.quote.reason)
+        return [
+            *quotes,
+            *([()] if blanks >= 2 else []),
+            *best,
+            *([()] if blanks >= 1 else []),
+            *health,
+        ]
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -108,17 +93,8 @@ class NbboPane(Pane):
                 return _venue_line(row)
             case _Best():
                 return _best_line(row, self.room[0])
-            case _Funding():
-                return _funding_line(row, self.room[0])
-            case _Reason(venue, state, reason):
-                sign, role = glyph(state)
-                text = f" {state}" + (f": {fmt.plain(reason)}" if reason else "")
-                width = max(0, self.room[0] - len(fmt.plain(venue)) - 2)
-                return (
-                    (f"{sign} ", role),
-                    (fmt.plain(venue), hue(venue)),
-                    (fmt.fit(text, width), role),
-                )
+            case _Health():
+                return _health_line(row, self.room[0])
             case _:
                 return ()
 
@@ -186,21 +162,49 @@ def _best_line(row: _Best, width: int) -> Line:
     return (*line, *tail)
 
 
-def _funding_line(row: _Funding, width: int) -> Line:
-    """Mark prices and funding rates, or only the rates where there is no room for both."""
-    for marks in (True, False):
-        line: list[Span] = [("mark, funding" if marks else "funding", "dim")]
-        for venue, mark, rate in row.venues:
-            shown = fmt.price(mark, row.decimals) if marks else ""
-            line += [
-                (f"  {fmt.plain(venue)} ", hue(venue)),
-                (f"{shown} ".lstrip(), "dim"),
-                (fmt.bps(rate, 2) or "-", "plain"),
-            ]
-        line.append((f" bps in {row.until}" if row.until else " bps", "dim"))
-        if width_of(line) <= width:
-            return tuple(line)
-    return ()
+def _health(venues: Sequence[VenueQuote], decimals: int, now_ns: int) -> list[_Health]:
+    width = max((len(fmt.price(quote.mark, decimals)) for quote in venues), default=0)
+    return [
+        # What is drawn elsewhere is left out, so that this line changes only when it has to.
+        _Health(
+            msgspec.structs.replace(
+                quote, bid=None, bid_size=None, ask=None, ask_size=None,
+                age_ms=None, lag_ms=None, frames_per_s=0.0,
+            ),
+            fmt.until(quote.next_funding_ns, now_ns),
+            decimals,
+            width,
+        )
+        for quote in venues
+    ]  # fmt: skip
+
+
+def _health_line(row: _Health, width: int) -> Line:
+    """The reason, or else mark and funding; then the counters there is room for."""
+    quote = row.quote
+    sign, role = glyph(quote.state)
+    name = fmt.fit(fmt.plain(quote.venue), _LABEL - 2)
+    wrong = quote.state != "live" or quote.reason
+    line: list[Span] = [(f"{sign} " if wrong else "  ", role), (name, hue(quote.venue))]
+    room = width - width_of(line)
+    if wrong:
+        text = quote.state + (f": {fmt.plain(quote.reason)}" if quote.reason else "")
+        line.append((fmt.fit(text, room).rstrip(), role))
+    elif quote.mark is not None or quote.funding_bps is not None:
+        mark = fmt.price(quote.mark, row.decimals).rjust(row.mark_width)
+        due = f" bps in {row.funding_in}" if row.funding_in else " bps"
+        line += [("mark ", "dim"), (mark, "plain"), ("  funding ", "dim")]
+        line += [(fmt.bps(quote.funding_bps, 2) or "-", "plain"), (due, "dim")]
+    for label, count in (
+        ("gaps", quote.gaps),
+        ("resyncs", quote.resyncs),
+        ("bad", quote.malformed),
+    ):
+        part: list[Span] = [(f"  {label} ", "dim"), (f"{count}", "warning" if count else "dim")]
+        if width_of(line) + width_of(part) > width:
+            break
+        line += part
+    return tuple(line)
 
 
 def best_tail(best: BestQuote, width: int) -> list[Span]:
