@@ -897,6 +897,19 @@ def test_fills_have_their_fee_and_liquidations_their_own_numbers() -> None:
     assert fills[0] == decode(fixture("private_order_swap_fill"))[0]
 
 
+def test_fills_of_what_is_not_traded_here_are_left_out() -> None:
+    spot_only = {(Kind.SPOT, "BTC-USDT"): SPOT}
+    assert CODEC.decode_fills(fixture("private_fills"), spot_only, RECEIVED) == ([], "")
+
+
+def test_a_funding_payment_of_nothing_is_none() -> None:
+    bill = {"billId": "2", "ccy": "USDT", "instId": "BTC-USDT-SWAP", "instType": "SWAP", "ts": "1"}
+    rows = [bill | {"balChg": "-0.5"}, bill | {"balChg": "0"}]
+    body = msgspec.json.encode({"code": "0", "msg": "", "data": rows})
+    (payment,), cursor = CODEC.decode_funding(body, LISTINGS, RECEIVED)
+    assert (payment.listing, payment.amount, cursor) == (SWAP, Decimal("-0.5"), "")
+
+
 def test_fee_rates_are_those_of_the_group_and_of_our_sign() -> None:
     swap = CODEC.fee_rates(SAMPLE, SWAP, NOW_MS)
     assert swap.path == "/api/v5/account/trade-fee?instType=SWAP&instFamily=BTC-USDT"

@@ -49,21 +49,16 @@ CANCEL: Final = Verb("cancel-order", "/api/v5/trade/cancel-order")
 CANCEL_BATCH: Final = Verb("batch-cancel-orders", "/api/v5/trade/cancel-batch-orders")
 
 
-class _Login(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    api_key: str
-    passphrase: str
-    timestamp: str
-    sign: str
-
-    def __repr__(self) -> str:
-        return "<login>"
-
-
 def login(credentials: Credentials, now_ms: int) -> bytes:
     """The log-in; its stamp is in seconds, where REST has ISO and all else milliseconds."""
     stamp = str(now_ms // 1000)
     sign = hmac_base64(credentials.secret, f"{stamp}{_LOGIN_PREHASH}".encode())
-    claim = _Login(credentials.key, credentials.passphrase, stamp, sign)
+    claim = {
+        "apiKey": credentials.key,
+        "passphrase": credentials.passphrase,
+        "timestamp": stamp,
+        "sign": sign,
+    }
     return _encode({"op": "login", "args": [claim]})
 
 
