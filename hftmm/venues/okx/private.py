@@ -188,7 +188,7 @@ class OkxPrivateCodec:
         return requests
 
     def decode_answer(self, request: SignedRequest, status: int, body: bytes) -> OrderAnswer:
-        """The answer to a place, amend, cancel or batch of cancels.
+        """The answer to a place, amend, cancel, batch of cancels or dead-man switch.
 
         The one of a batch stands for all of it: refused if an order in it may still be open.
         """
@@ -198,6 +198,9 @@ class OkxPrivateCodec:
         except MalformedFrame:
             # A page of a firewall or proxy: it went through, or did not.
             return stream.refused(request_id, judge_body(status, body))
+        if request.purpose == "dead_man" and str(answer.code) == "0":
+            # It has no receipt: the code of the whole answer is all there is.
+            return OrderAnswer(request_id, "", "", accepted=True)
         if answer.data and request_id.startswith(_ALL):
             return stream.batch(request_id, answer.data)
         receipt = answer.data[0] if answer.data else None
