@@ -361,13 +361,10 @@ def test_a_key_that_may_only_read_hears_so_on_the_stream() -> None:
 
 def test_a_demo_key_is_used_with_the_demo_header_and_demo_numbers() -> None:
     desk = Desk(demo=True)
-    # The number of production, which public definitions of the practice demo do not have either.
     desk.connect()
-    live = Desk().swap.venue_code
-    order = desk.request(desk.swap)
-    foreign = msgspec.structs.replace(order, listing=Desk().swap)
-    assert live != desk.swap.venue_code
-    assert desk.place(foreign).rejection is Rejection.NOT_TRADING
+    of_production = desk.request(Desk().swap, price=desk.passive(desk.swap))
+    assert of_production.listing.venue_code != desk.swap.venue_code
+    assert desk.place(of_production).rejection is Rejection.NOT_TRADING
     assert desk.place(desk.request(desk.swap)).accepted
     assert desk.place(desk.request(desk.swap), rest=True).accepted
 
