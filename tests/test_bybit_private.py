@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hftmm.core.errors import MalformedFrame
@@ -261,6 +261,7 @@ def test_an_amend_names_the_venues_id_where_it_is_known_and_the_new_total() -> N
     client_id=st.from_regex(r"[a-z0-9]{1,32}", fullmatch=True),
     now_ms=st.integers(1_700_000_000_000, 2_000_000_000_000),
 )
+@example(client_id="z" * 32, now_ms=1_700_000_000_255)
 def test_a_request_id_fits_differs_by_verb_and_leads_back_to_the_order(
     client_id: str, now_ms: int
 ) -> None:
@@ -525,8 +526,9 @@ def test_why_an_order_ended_is_told_by_class(
 
 
 def test_an_open_order_has_no_reason_to_have_ended() -> None:
-    update = updated(cancelType="CancelByUser", rejectReason="EC_TooLateToCancel")
-    assert (update.state, update.rejection) == (OrderState.OPEN, None)
+    for reason in ("EC_TooLateToCancel", "EC_Moonlight"):
+        update = updated(cancelType="CancelBySmp", rejectReason=reason)
+        assert (update.state, update.rejection) == (OrderState.OPEN, None)
 
 
 def test_numbers_left_empty_are_absent_and_never_an_error() -> None:
