@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
-KERNELS := hftmm/book/kernels.py hftmm/venues/scan.py
+KERNELS := hftmm/book/kernels.py hftmm/venues/tokens.py hftmm/venues/scan.py
 CLIENTS := .venv-clients/bin
 
 .PHONY: venv run test clients soak clean
@@ -76,8 +76,10 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# numba keys its cache by the source file, so a changed kernel is compiled again.
+# numba keeps a compiled kernel until its own source file changes. Of the kernels it calls in other
+# files it keeps what they once were, so all are thrown away together.
 $(COMPILED): $(INSTALLED) $(KERNELS)
 	@echo "== compiling the book kernels, once"
+	@find hftmm -name '*.nb[ic]' -delete
 	@$(BIN)/python -c "import hftmm.venues.scan"
 	@touch $@

@@ -21,7 +21,6 @@ read must be what the general decoder reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numba
@@ -33,6 +32,29 @@ from hftmm.book.kernels import VENUE_MS as BOOK_VENUE_MS
 from hftmm.book.order_book import OrderBook
 from hftmm.core.events import BookDelta, Sizes, Ticks
 from hftmm.venues.codec import MILLISECOND, Layout
+from hftmm.venues.tokens import (
+    BACKSLASH,
+    BYTES,
+    CLOSE_LIST,
+    CLOSE_OBJECT,
+    COLON,
+    COMMA,
+    FLOATS,
+    INT,
+    INTS,
+    MINUS,
+    NINE,
+    OPEN_LIST,
+    OPEN_OBJECT,
+    QUOTE,
+    ZERO,
+    byte_at,
+    integer,
+    levels,
+    literal_end,
+    number_end,
+    string_end,
+)
 
 SIDE_ROOM: Final = 1536
 """Levels a side that a book has room for; a larger frame goes to the general decoder."""
@@ -59,46 +81,14 @@ the multiplier, and from SIZES on the sizes of its levels.
 _LONGEST_NAME: Final = _ROW - 2
 _TAIL: Final = 2**56 - 1
 """The last seven bytes of a key as one number: all of most keys."""
-_MANTISSA: Final = 2**53
-_POWERS = np.array([10.0**i for i in range(23)])
-"""10**22 is the largest power of ten that is an exact double, and an integer up to 2**53 is one,
-so their quotient is the correctly rounded value of the decimal."""
-_MOST_DIGITS: Final = 18
 _DEEPEST: Final = 30
-
-_QUOTE, _COMMA, _MINUS, _DOT, _COLON, _BACKSLASH = 34, 44, 45, 46, 58, 92
-_ZERO, _NINE = 48, 57
-_OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT = 91, 93, 123, 125
 
 _KEY, _FIRST_KEY, _VALUE, _FIRST_VALUE, _AFTER = range(5)
 
-_bytes = numba.types.Bytes(numba.uint8, 1, "C", readonly=True)
-_int, _float = numba.int64, numba.float64
-_ints, _floats = numba.int64[::1], numba.float64[::1]
 _blocks, _float_blocks = numba.int64[:, ::1], numba.float64[:, ::1]
-_tuple_of: Callable[..., Callable[..., object]] = numba.types.UniTuple
 
 
-@kernel(_int(_bytes, _int, _int))
-def _at(frame: bytes, i: int, end: int) -> int:
-    """The byte at `i`, 0 past the end: no JSON we accept contains a 0."""
-    return frame[i] if i < end else 0
-
-
-@kernel(_int(_bytes, _int, _int))
-def _string_end(frame: bytes, i: int, end: int) -> int:
-    """Index of the quote that closes a string of plain ASCII, -1 if it is not plain."""
-    while i < end:
-        c = frame[i]
-        if c == _QUOTE:
-            return i
-        if c < 32 or c > 126 or c == _BACKSLASH:
-            return -1
-        i += 1
-    return -1
-
-
-@kernel(_int(_bytes, _int, _int, _int, _ints))
+@kernel(INT(BYTES, INT, INT, INT, INTS))
 def _match(frame: bytes, start: int, stop: int, tail: int, plan: Ticks) -> int:
     """Slot of the key frame[start:stop] that ends in `tail`, -1 if it is none of ours."""
     length = stop - start
@@ -113,178 +103,7 @@ def _match(frame: bytes, start: int, stop: int, tail: int, plan: Ticks) -> int:
     return -1
 
 
-@kernel(_tuple_of(_int, 2)(_bytes, _int, _int))
-def _integer(frame: bytes, i: int, end: int) -> tuple[int, int]:
-    """(index behind it, value) of a JSON integer, bare or quoted; index -1 if it is not one."""
-    quoted = _at(frame, i, end) == _QUOTE
-    if quoted:
-        i += 1
-    negative = _at(frame, i, end) == _MINUS
-    if negative:
-        i += 1
-    start = i
-    value = 0
-    while i < end and _ZERO <= frame[i] <= _NINE:
-        value = value * 10 + (int(frame[i]) - _ZERO)
-        i += 1
-        if i - start > _MOST_DIGITS:
-            return -1, 0
-    if i == start or (frame[start] == _ZERO and (i - start > 1 or negative)):
-        return -1, 0
-    c = _at(frame, i, end)
-    if quoted:
-        if c != _QUOTE:
-            return -1, 0
-        i += 1
-    elif c not in (_COMMA, _CLOSE_OBJECT, _CLOSE_LIST):
-        return -1, 0
-    return i, -value if negative else value
-
-
-@kernel(_int(_bytes, _int, _int))
-def _number_end(frame: bytes, i: int, end: int) -> int:
-    """Index behind a JSON number of any kind without an exponent, -1 if it is not one."""
-    if _at(frame, i, end) == _MINUS:
-        i += 1
-    start = i
-    while _ZERO <= _at(frame, i, end) <= _NINE:
-        i += 1
-    if i == start or (frame[start] == _ZERO and i - start > 1):
-        return -1
-    if _at(frame, i, end) == _DOT:
-        i += 1
-        start = i
-        while _ZERO <= _at(frame, i, end) <= _NINE:
-            i += 1
-        if i == start:
-            return -1
-    return i
-
-
-@kernel(_int(_bytes, _int, _int))
-def _literal_end(frame: bytes, i: int, end: int) -> int:
-    """Index behind `true`, `false` or `null`, -1 if it is none."""
-    c = _at(frame, i, end)
-    if c == 116 and i + 4 <= end:
-        if frame[i + 1] == 114 and frame[i + 2] == 117 and frame[i + 3] == 101:
-            return i + 4
-    elif c == 110 and i + 4 <= end:
-        if frame[i + 1] == 117 and frame[i + 2] == 108 and frame[i + 3] == 108:
-            return i + 4
-    elif (
-        c == 102
-        and i + 5 <= end
-        and frame[i + 1] == 97
-        and frame[i + 2] == 108
-        and frame[i + 3] == 115
-        and frame[i + 4] == 101
-    ):
-        return i + 5
-    return -1
-
-
-@kernel(_tuple_of(_int, 2)(_bytes, _int, _int, _int, _float, _ints, _floats, _int, _int))
-def _levels(
-    frame: bytes,
-    i: int,
-    end: int,
-    decimals: int,
-    multiplier: float,
-    ticks: Ticks,
-    sizes: Sizes,
-    at: int,
-    room: int,
-) -> tuple[int, int]:
-    """Reads `[["price","size",...],...]` into the arrays from `at` on.
-
-    Returns:
-        (index behind it, levels); index -1 if anything about it is unusual.
-    """
-    if _at(frame, i, end) != _OPEN_LIST:
-        return -1, 0
-    i += 1
-    if _at(frame, i, end) == _CLOSE_LIST:
-        return i + 1, 0
-    n = 0
-    while True:
-        if n == room or _at(frame, i, end) != _OPEN_LIST or _at(frame, i + 1, end) != _QUOTE:
-            return -1, 0
-        i += 2
-        start = i
-        value = 0
-        while i < end and _ZERO <= frame[i] <= _NINE:
-            value = value * 10 + (int(frame[i]) - _ZERO)
-            i += 1
-        whole = i - start
-        places = 0
-        if _at(frame, i, end) == _DOT:
-            i += 1
-            start = i
-            while i < end and _ZERO <= frame[i] <= _NINE:
-                digit = int(frame[i]) - _ZERO
-                if places < decimals:
-                    value = value * 10 + digit
-                    places += 1
-                elif digit != 0:
-                    return -1, 0
-                i += 1
-            if i == start:
-                return -1, 0
-        if whole == 0 or whole + decimals > _MOST_DIGITS:
-            return -1, 0
-        while places < decimals:
-            value *= 10
-            places += 1
-        ticks[at + n] = value
-        if (
-            _at(frame, i, end) != _QUOTE
-            or _at(frame, i + 1, end) != _COMMA
-            or _at(frame, i + 2, end) != _QUOTE
-        ):
-            return -1, 0
-        i += 3
-        start = i
-        value = 0
-        while i < end and _ZERO <= frame[i] <= _NINE:
-            value = value * 10 + (int(frame[i]) - _ZERO)
-            i += 1
-        whole = i - start
-        places = 0
-        if _at(frame, i, end) == _DOT:
-            i += 1
-            start = i
-            while i < end and _ZERO <= frame[i] <= _NINE:
-                value = value * 10 + (int(frame[i]) - _ZERO)
-                i += 1
-            places = i - start
-            if places == 0:
-                return -1, 0
-        if whole == 0 or whole + places > _MOST_DIGITS or value > _MANTISSA:
-            return -1, 0
-        sizes[at + n] = float(value) / _POWERS[places] * multiplier
-        n += 1
-        if _at(frame, i, end) != _QUOTE:
-            return -1, 0
-        i += 1
-        while _at(frame, i, end) == _COMMA:
-            if _at(frame, i + 1, end) != _QUOTE:
-                return -1, 0
-            i = _string_end(frame, i + 2, end)
-            if i < 0:
-                return -1, 0
-            i += 1
-        if _at(frame, i, end) != _CLOSE_LIST:
-            return -1, 0
-        i += 1
-        c = _at(frame, i, end)
-        i += 1
-        if c == _CLOSE_LIST:
-            return i, n
-        if c != _COMMA:
-            return -1, 0
-
-
-@kernel(_int(_bytes, _int, _int))
+@kernel(INT(BYTES, INT, INT))
 def _kind(frame: bytes, start: int, stop: int) -> int:
     """1 for `snapshot`, 2 for `delta` or `update`, 0 for anything else."""
     snapshot, delta, update = b"snapshot", b"delta", b"update"
@@ -298,7 +117,7 @@ def _kind(frame: bytes, start: int, stop: int) -> int:
     return 0
 
 
-@kernel(_int(_bytes, _ints, _floats))
+@kernel(INT(BYTES, INTS, FLOATS))
 def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
     """Walks one frame.
 
@@ -316,7 +135,7 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
     multiplier = work_sizes[0]
     decimals = plan[PLACES]
     end = len(frame)
-    if end == 0 or frame[0] != _OPEN_OBJECT:
+    if end == 0 or frame[0] != OPEN_OBJECT:
         return -1
     i = 1
     depth = 1
@@ -327,12 +146,12 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
     n_bids = 0
     n_asks = 0
     while True:
-        c = _at(frame, i, end)
+        c = byte_at(frame, i, end)
         if phase == _AFTER:
             inside_object = (objects >> depth) & 1
-            if c == _COMMA:
+            if c == COMMA:
                 phase = _KEY if inside_object else _VALUE
-            elif c == (_CLOSE_OBJECT if inside_object else _CLOSE_LIST):
+            elif c == (CLOSE_OBJECT if inside_object else CLOSE_LIST):
                 depth -= 1
                 if depth == 0:
                     if i + 1 != end:
@@ -341,21 +160,21 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
             else:
                 return -1
             i += 1
-        elif phase == _FIRST_KEY and c == _CLOSE_OBJECT:
+        elif phase == _FIRST_KEY and c == CLOSE_OBJECT:
             phase = _AFTER
         elif phase in (_KEY, _FIRST_KEY):
-            if c != _QUOTE:
+            if c != QUOTE:
                 return -1
             stop = i + 1
             tail = 0
-            c = _at(frame, stop, end)
-            while c != _QUOTE:
-                if c < 32 or c > 126 or c == _BACKSLASH:
+            c = byte_at(frame, stop, end)
+            while c != QUOTE:
+                if c < 32 or c > 126 or c == BACKSLASH:
                     return -1
                 tail = (tail << 8 | c) & _TAIL
                 stop += 1
-                c = _at(frame, stop, end)
-            if _at(frame, stop + 1, end) != _COLON:
+                c = byte_at(frame, stop, end)
+            if byte_at(frame, stop + 1, end) != COLON:
                 return -1
             slot = _match(frame, i + 1, stop, tail, plan)
             if slot >= 0:
@@ -364,18 +183,16 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
                 seen |= 1 << slot
             i = stop + 2
             phase = _VALUE
-        elif phase == _FIRST_VALUE and c == _CLOSE_LIST:
+        elif phase == _FIRST_VALUE and c == CLOSE_LIST:
             phase = _AFTER
         else:
             if slot == BIDS:
-                i, n_bids = _levels(frame, i, end, decimals, multiplier, ticks, sizes, 0, SIDE_ROOM)
+                i, n_bids = levels(frame, i, end, decimals, multiplier, ticks, sizes, 0, SIDE_ROOM)
             elif slot == ASKS:
                 at = n_bids if (seen >> BIDS) & 1 else SIDE_ROOM
-                i, n_asks = _levels(
-                    frame, i, end, decimals, multiplier, ticks, sizes, at, SIDE_ROOM
-                )
+                i, n_asks = levels(frame, i, end, decimals, multiplier, ticks, sizes, at, SIDE_ROOM)
             elif slot == KIND:
-                stop = _string_end(frame, i + 1, end) if c == _QUOTE else -1
+                stop = string_end(frame, i + 1, end) if c == QUOTE else -1
                 if stop < 0:
                     return -1
                 numbers[KIND] = _kind(frame, i + 1, stop)
@@ -383,18 +200,18 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
                     return -1
                 i = stop + 1
             elif slot >= 0:
-                i, numbers[slot] = _integer(frame, i, end)
+                i, numbers[slot] = integer(frame, i, end)
                 if numbers[slot] < 0 and slot != CHECKSUM:
                     return -1
-            elif c == _QUOTE:
-                i = _string_end(frame, i + 1, end) + 1
+            elif c == QUOTE:
+                i = string_end(frame, i + 1, end) + 1
                 if i == 0:
                     return -1
-            elif c in (_OPEN_OBJECT, _OPEN_LIST):
+            elif c in (OPEN_OBJECT, OPEN_LIST):
                 depth += 1
                 if depth > _DEEPEST:
                     return -1
-                if c == _OPEN_OBJECT:
+                if c == OPEN_OBJECT:
                     objects |= 1 << depth
                     phase = _FIRST_KEY
                 else:
@@ -402,10 +219,10 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
                     phase = _FIRST_VALUE
                 i += 1
                 continue
-            elif c == _MINUS or _ZERO <= c <= _NINE:
-                i = _number_end(frame, i, end)
+            elif c == MINUS or ZERO <= c <= NINE:
+                i = number_end(frame, i, end)
             else:
-                i = _literal_end(frame, i, end)
+                i = literal_end(frame, i, end)
             if i < 0:
                 return -1
             slot = -1
@@ -435,7 +252,7 @@ def scan(frame: bytes, work: Ticks, work_sizes: Sizes) -> int:
     return seen
 
 
-@kernel(_int(_bytes, _blocks, _float_blocks))
+@kernel(INT(BYTES, _blocks, _float_blocks))
 def advance(frame: bytes, ints: Ticks, floats: Sizes) -> int:
     """Scans one frame and applies it, if it is beyond doubt the book's next.
 
