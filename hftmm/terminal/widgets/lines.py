@@ -250,12 +250,6 @@ def joined(spans: list[tuple[str, Style]]) -> tuple[list[Segment], int]:
     return segments, cells
 
 
-def pad(line: list[Span], width: int, role: str = "plain") -> Line:
-    """A line filled up to `width` cells."""
-    missing = width - width_of(line)
-    return (*line, (" " * missing, role)) if missing > 0 else tuple(line)
-
-
 def width_of(line: Sequence[Span]) -> int:
     """Cells a line takes."""
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
