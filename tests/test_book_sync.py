@@ -299,11 +299,23 @@ def test_a_crossing_found_by_a_kernel_is_rejected_the_same_way() -> None:
 @pytest.mark.parametrize("stream", [SPOT, LINEAR, BYBIT, OKX], ids=lambda s: s.name)
 def test_a_recording_without_snapshots_is_studied_from_its_first_delta(stream: Stream) -> None:
     new = sync(stream)
-    new.seed(update(4, 5, [(10_000, 1.0), (9_000, 0.0)], [(10_002, 1.0)], stream))
-    assert (new.live, new.seeded, new.snapshots, new.deltas, new.last) == (True, False, 0, 1, 5)
+    new.from_delta = True
+    first = update(4, 5, [(10_000, 1.0), (9_000, 0.0)], [(10_002, 1.0)], stream)
+    assert new.offer(first)[0] is Verdict.APPLY
+    assert (new.live, new.seeded, new.last) == (True, False, 5)
+    assert (new.snapshots, new.deltas, new.skipped) == (0, 1, 0)
     assert (new.book.count(BIDS), new.book.count(ASKS)) == (1, 1)
     assert new.offer(update(5, 6, stream=stream))[0] is Verdict.APPLY
     assert new.offer(update(8, 9, stream=stream))[0] is Verdict.RESYNC
+    new.offer(update(9, 10, stream=stream))
+    assert not new.live, "begun once, it does not begin again for want of a snapshot"
+
+
+def test_a_recording_that_begins_with_bybits_id_of_one_begins_with_a_snapshot() -> None:
+    new = sync(BYBIT)
+    new.from_delta = True
+    assert new.offer(update(0, 1, [(10_000, 1.0)], [], BYBIT))[0] is Verdict.SNAPSHOT
+    assert (new.seeded, new.snapshots, new.deltas) == (True, 1, 0)
 
 
 def test_a_book_goes_on_while_a_deeper_snapshot_is_fetched() -> None:

@@ -115,6 +115,16 @@ def test_a_frame_of_another_market_on_the_stream_is_malformed() -> None:
         feed.received(frame, 7)
 
 
+def test_two_books_in_one_frame_are_malformed_and_none_of_them_is_taken() -> None:
+    feed = opened(OKX)
+    frame = OKX.write(10, 11, [("100.05", "1")], [])
+    head, _, row = frame.partition(b'"data":[')
+    row = row[: row.rindex(b"]}")]
+    with pytest.raises(MalformedFrame, match="several books"):
+        feed.received(head + b'"data":[' + row + b"," + row + b"]}", 2)
+    assert (feed.sync.last, feed.book.bid) == (10, 100.0)
+
+
 def test_levels_that_catch_up_with_a_quote_show_through_the_kernel_as_well() -> None:
     feed = opened(SPOT)
     feed.book.quote(top(100.04, 1.0, 100.1, 1.0, 12, of=SPOT.listing))
@@ -135,7 +145,8 @@ def test_the_window_is_centred_again_when_the_kernel_finds_the_touch_outside() -
 @by_venue
 def test_a_recording_without_snapshots_begins_with_a_delta(stream: Stream) -> None:
     feed = DepthFeed(stream.feed, stream.codec)
-    feed.begin(stream.write(10, 11, BIDS_0, ASKS_0), 7)
+    feed.sync.from_delta = True
+    feed.received(stream.write(10, 11, BIDS_0, ASKS_0), 7)
     assert (feed.sync.live, feed.sync.seeded, feed.sync.last) == (True, False, 11)
     feed.received(stream.write(11, 12, [("100.05", "1")], []), 8)
     assert (feed.book.bid, feed.fast) == (100.05, 1)
@@ -327,7 +338,8 @@ def test_whatever_arrives_the_book_is_the_one_of_decoder_and_rule_alone(
     chance = random.Random(seed)
     feed = opened(stream)
     twin = BookSync(OrderBook(stream.listing), stream.codec.sequence, stream.codec.book_by_rest)
-    twin.seed(
+    twin.from_delta = True
+    twin.offer(
         delta(
             [(10_000, 1.5), (9_990, 2.0)],
             [(10_010, 1.0), (10_020, 3.25)],

@@ -121,7 +121,40 @@ def test_a_stream_without_any_snapshot_begins_with_its_first_delta(tmp_path: Pat
         0,
         2,
     )
+    assert book["skipped"] == 0, "what the book begins with is applied, and nothing else is"
     assert book["bids"] == [(100.1, 2.0), (100.02, 1.0)]
+
+
+def test_a_stream_without_any_snapshot_may_begin_with_a_damaged_frame(tmp_path: Path) -> None:
+    book = replayed(
+        tmp_path,
+        ("binance", "spot.public", spot(8, 9, [("one", "1")])),
+        ("binance", "spot.public", spot(9, 10, [("100.02", "1")])),
+    )
+    assert (book["seeded"], book["valid"], book["deltas"]) == (False, True, 1)
+
+
+def test_a_snapshot_is_one_wherever_its_frame_says_so(tmp_path: Path) -> None:
+    data = {"s": "BTCUSDT", "b": [[f"1{n}.0", "1"] for n in range(100)], "a": [], "u": 5, "seq": 5}
+    frame = {"topic": "orderbook.1000.BTCUSDT", "data": data, "ts": 1, "type": "snapshot"}
+    book = replayed(tmp_path, ("bybit", "spot.public", compact(frame)))
+    assert (book["seeded"], book["snapshots"], book["deltas"]) == (True, 1, 0)
+
+
+def test_of_two_depths_of_one_instrument_the_first_makes_its_book(tmp_path: Path) -> None:
+    def deeper(final: int, kind: str, price: str) -> tuple[str, str, bytes]:
+        frame = bybit(final=final, bids=[(price, "5")], kind=kind)
+        return "bybit", "linear.public", frame.replace(b"orderbook.50.", b"orderbook.500.")
+
+    book = replayed(
+        tmp_path,
+        ("bybit", "linear.public", bybit(final=5, bids=[("100.1", "1")], kind="snapshot")),
+        deeper(5, "snapshot", "90"),
+        deeper(6, "delta", "91"),
+        ("bybit", "linear.public", bybit(final=6, bids=[("100.2", "1")])),
+    )
+    assert (book["snapshots"], book["deltas"], book["skipped"], book["gaps"]) == (1, 1, 0, 0)
+    assert book["bids"] == [(100.2, 1.0), (100.1, 1.0)]
 
 
 def test_after_a_gap_without_a_later_snapshot_the_book_ends_invalid(tmp_path: Path) -> None:

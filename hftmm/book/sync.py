@@ -26,7 +26,8 @@ class BookSync:
     Attributes:
         live: the book follows the stream.
         wanting: a snapshot must be got: by a request where `by_rest`, else by subscribing anew.
-        seeded: False if the book began with a delta for want of any snapshot (recordings).
+        from_delta: the book may begin with a delta, for want of any snapshot (recordings).
+        seeded: False if it did.
         careful: every message is shown to the rule, none applied past it (checksums are verified).
         snapshots, deltas, skipped, gaps, crossed, resyncs: counts since the start; a resync is a
             book that was lost for any cause and came back. `deltas` are those applied here.
@@ -43,6 +44,7 @@ class BookSync:
         "careful",
         "crossed",
         "deltas",
+        "from_delta",
         "gaps",
         "live",
         "mismatched",
@@ -61,6 +63,7 @@ class BookSync:
         self.live = False
         self.wanting = True
         self.refreshing = False
+        self.from_delta = False
         self.seeded = True
         self.careful = False
         self.verified = self.mismatched = 0
@@ -85,6 +88,8 @@ class BookSync:
             invalid and a snapshot is wanted.
         """
         verdict = self._judge(delta)
+        if self.from_delta and not self.live and verdict is not Verdict.SNAPSHOT:
+            return Verdict.APPLY, self._seed(delta)
         match verdict:
             case Verdict.APPLY:
                 if self.refreshing:
@@ -152,16 +157,6 @@ class BookSync:
             flags |= self.book.quote(top)
         return (Verdict.APPLY if self.live else Verdict.RESYNC), flags
 
-    def seed(self, delta: BookDelta) -> int:
-        """Begins the book with a delta, where a recording holds no snapshot of it."""
-        self.seeded = False
-        delta.snapshot = True
-        delta.complete = False
-        flags = self._begin(delta)
-        self.snapshots -= 1
-        self.deltas += 1
-        return flags
-
     def refresh(self) -> None:
         """A deeper snapshot is on its way while the book goes on: hold what it must replay."""
         if self.live and self.by_rest and not self.refreshing:
@@ -202,7 +197,18 @@ class BookSync:
         verdict = self._sequence(NEVER, delta, False)
         return verdict if verdict is Verdict.SNAPSHOT else Verdict.SKIP
 
+    def _seed(self, delta: BookDelta) -> int:
+        """Begins the book with a delta: what it does not mention is unknown."""
+        self.seeded = False
+        delta.snapshot = True
+        delta.complete = False
+        flags = self._begin(delta)
+        self.snapshots -= 1
+        self.deltas += 1
+        return flags
+
     def _begin(self, snapshot: BookDelta) -> int:
+        self.from_delta = False
         if self.snapshots and not self.live:
             self.resyncs += 1
         self.snapshots += 1

@@ -17,11 +17,9 @@ from hftmm.engine.engine import Engine
 from hftmm.storage.captures import CapturedFrame, read
 from hftmm.venues import registry
 from hftmm.venues.codec import Addressed, Feed, FeedKind, Request, VenueCodec
-from hftmm.venues.depth import DepthFeed
 
 NEVER_STALE_MS: Final = 10**12
 """A recording has no clock offset and may be of a quiet market: nothing in it is stale."""
-_SNAPSHOT_HEAD: Final = 400
 
 
 @dataclass(slots=True)
@@ -64,6 +62,9 @@ class Survey:
     def look(self, frames: Iterable[CapturedFrame]) -> Contents:
         """Reads it all, and tells.
 
+        Of several depth streams of one instrument (Bybit's depths, Binance's speeds) the first in
+        the recording makes its book: each has ids of its own, and mixed they make none.
+
         Raises:
             CaptureError: instrument definitions in it cannot be read.
         """
@@ -85,15 +86,20 @@ class Survey:
             known = topics[key]
             if known is None or known[0] is not FeedKind.DEPTH:
                 continue
-            is_snapshot = b'"snapshot"' in frame.body[:_SNAPSHOT_HEAD]
+            is_snapshot = b'"snapshot"' in frame.body
             if is_snapshot:
                 with_snapshot.add(key)
             grids.fit_frame(frame, known, is_snapshot)
+        with_book: set[_Instrument] = set()
         for (venue, route, cut), known in topics.items():
             if known is None:
                 continue
             kind, venue_symbol, topic = known
             instrument = (venue, family(route), venue_symbol)
+            if kind is FeedKind.DEPTH:
+                if instrument in with_book:
+                    continue
+                with_book.add(instrument)
             stream = _Stream(Feed(kind, route, topic, cut, grids.listing(instrument, route)))
             stream.has_snapshot = (venue, route, cut) in with_snapshot or instrument in snapshots
             contents.streams[venue, route, cut] = stream
@@ -261,7 +267,6 @@ class Replay:
         self.cpu_ns = 0
         self._codecs = codecs
         self.links: dict[str, dict[str, int]] = {}
-        self._unseeded: dict[tuple[str, str, bytes], DepthFeed] = {}
         started_ns = contents.frames[0].received_ns
         for venue, session in self.engine.exchanges.sessions.items():
             routes: dict[str, list[Feed]] = {}
@@ -271,10 +276,11 @@ class Replay:
             self.links[venue] = {
                 route: session.adopt(feeds, started_ns) for route, feeds in routes.items()
             }
-        for (venue, route, cut), stream in contents.streams.items():
-            if stream.feed.kind is FeedKind.DEPTH and not stream.has_snapshot:
-                depths = self.engine.exchanges.sessions[venue].depths
-                self._unseeded[venue, route, cut] = depths[stream.feed.listing.key]
+        for stream in contents.streams.values():
+            feed = stream.feed
+            if feed.kind is FeedKind.DEPTH and not stream.has_snapshot:
+                depths = self.engine.exchanges.sessions[feed.listing.venue].depths
+                depths[feed.listing.key].sync.from_delta = True
 
     def play(self) -> None:
         """All of it, as fast as it goes."""
@@ -293,8 +299,6 @@ class Replay:
         elif not frame.is_rest:
             link = self.links[frame.venue].get(frame.route)
             if link is not None:
-                if self._unseeded:
-                    self._seed(frame)
                 session.received(link, frame.body, now_ns)
         engine.settle(now_ns)
         engine.review(now_ns)
@@ -361,13 +365,6 @@ class Replay:
         if listing is None:
             return None
         return Request(request.route, request.path, "book", 0, listing.key), 200, body
-
-    def _seed(self, frame: CapturedFrame) -> None:
-        """Begins the book of a stream without any snapshot with its first delta."""
-        codec = self._codecs[frame.venue]
-        depth = self._unseeded.pop((frame.venue, frame.route, _cut(codec, frame.body)), None)
-        if depth is not None:
-            depth.begin(frame.body, frame.received_ns)
 
 
 def _levels(book: OrderBook, side: SideIndex, depth: int) -> list[tuple[float, float]]:

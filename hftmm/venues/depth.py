@@ -123,12 +123,6 @@ class DepthFeed:
         self.heard_ns = now_ns
         return self._sequenced(frame, delta)
 
-    def begin(self, frame: bytes, now_ns: int) -> int:
-        """Begins the book with a delta; see `BookSync.seed`."""
-        self.slow += 1
-        self.heard_ns = now_ns
-        return self.sync.seed(self._decoded(frame, now_ns))
-
     def answered(self, snapshot: BookDelta) -> tuple[Verdict, int]:
         """Takes a REST snapshot; see `BookSync.join`."""
         was_live = self.sync.live
@@ -200,10 +194,15 @@ class DepthFeed:
         return finer
 
     def _decoded(self, frame: bytes, now_ns: int) -> BookDelta:
-        for event in self._codec.decode_market(self.feed, frame, now_ns):
-            if isinstance(event, BookDelta):
-                return event
-        raise MalformedFrame("no book in it", frame[:80].decode("latin-1"))
+        events = self._codec.decode_market(self.feed, frame, now_ns)
+        match [event for event in events if isinstance(event, BookDelta)]:
+            case [delta]:
+                return delta
+            case []:
+                raise MalformedFrame("no book in it", frame[:80].decode("latin-1"))
+            case several:
+                # No venue sends that: what it may mean is not worth a book that is wrong.
+                raise MalformedFrame("several books in it", f"{len(several)} messages")
 
     def _sequenced(self, frame: bytes, delta: BookDelta) -> int:
         sync = self.sync
