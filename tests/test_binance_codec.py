@@ -460,13 +460,14 @@ def test_a_quote_that_is_no_number_is_malformed(text: str) -> None:
     st.integers(0, 60),
     st.binary(max_size=6),
     st.sampled_from(FeedKind),
+    st.sampled_from(sorted(LISTINGS)),
 )
 def test_bytes_of_any_kind_raise_only_malformed_frame(
-    name: str, at: int, length: int, new: bytes, kind: FeedKind
+    name: str, at: int, length: int, new: bytes, kind: FeedKind, market: str
 ) -> None:
     whole = fixture(name)
     frame = whole[:at] + new + whole[at + length :]
-    listing = LISTINGS[name.partition("_")[0]]
+    listing = LISTINGS[market]
     calls: list[Callable[[], object]] = [
         lambda: CODEC.decode_envelope("spot.public", frame),
         lambda: CODEC.decode_market(feed(kind, listing), frame, 0),
