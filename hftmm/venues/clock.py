@@ -18,13 +18,15 @@ class VenueClock:
     Attributes:
         offset_ns: the venue's clock less ours, None before the first answer.
         due_ns: when to ask next.
+        measured_ns: when the newest question behind an answer was sent, 0 before the first.
     """
 
-    __slots__ = ("_asked_ns", "_samples", "due_ns", "offset_ns")
+    __slots__ = ("_asked_ns", "_samples", "due_ns", "measured_ns", "offset_ns")
 
     def __init__(self) -> None:
         self.offset_ns: int | None = None
         self.due_ns = 0
+        self.measured_ns = 0
         self._asked_ns = -SOON_NS
         self._samples: list[tuple[int, int]] = []
 
@@ -39,6 +41,7 @@ class VenueClock:
 
     def answered(self, venue_ns: int, sent_ns: int, received_ns: int) -> None:
         """The venue told its time; `sent_ns` and `received_ns` are ours around the question."""
+        self.measured_ns = max(self.measured_ns, sent_ns)
         trip_ns = received_ns - sent_ns
         offset_ns = venue_ns - (sent_ns + received_ns) // 2
         # A sample is wrong by at most half its round trip: two that are further apart than both

@@ -10,6 +10,7 @@ import msgspec
 from hftmm.book.order_book import OrderBook
 from hftmm.core.events import MarkPrice, Trade
 from hftmm.venues.codec import MILLISECOND, SECOND, Request
+from hftmm.venues.private import SignedRequest
 
 
 class Connect(msgspec.Struct, frozen=True, gc=False):
@@ -18,6 +19,10 @@ class Connect(msgspec.Struct, frozen=True, gc=False):
     link: int
     route: str
     url: str
+
+    def __repr__(self) -> str:
+        # The URL of a private stream may be its key.
+        return f"<Connect {self.link} {self.route}>"
 
 
 class Disconnect(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +37,10 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     link: int
     frame: bytes
 
+    def __repr__(self) -> str:
+        # A private frame may be signed.
+        return f"<Send {self.link} {len(self.frame)} bytes>"
+
 
 class Fetch(msgspec.Struct, frozen=True, gc=False):
     """Make a REST request and report `responded`."""
@@ -39,7 +48,14 @@ class Fetch(msgspec.Struct, frozen=True, gc=False):
     request: Request
 
 
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """Make a signed REST request, exactly as it stands, and report `responded`."""
+
+    request: SignedRequest
+
+
 Output: TypeAlias = Connect | Disconnect | Send | Fetch
+AccountOutput: TypeAlias = Connect | Disconnect | Send | Call
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):

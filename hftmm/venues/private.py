@@ -196,7 +196,7 @@ class PrivateCodec(Protocol):
         ...
 
     def decode_answer(self, request: SignedRequest, status: int, body: bytes) -> OrderAnswer:
-        """The answer to a REST place, amend, cancel or bulk cancel."""
+        """The answer to a REST place, amend, cancel, bulk cancel or dead-man switch."""
         ...
 
     def open_orders(
@@ -226,6 +226,12 @@ class PrivateCodec(Protocol):
     def decode_fills(
         self, body: bytes, listings: Listings, received_ns: int
     ) -> tuple[list[Fill], str]: ...
+
+    def next_page(
+        self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
+    ) -> SignedRequest:
+        """The same query of orders or fills from where its answer ended."""
+        ...
 
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]: ...
 

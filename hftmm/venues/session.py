@@ -195,6 +195,11 @@ class VenueSession:
     # ---- what others ask --------------------------------------------------------------------
 
     @property
+    def clock(self) -> VenueClock:
+        """The venue's clock as measured here, for whoever signs by it."""
+        return self._clock
+
+    @property
     def clock_offset_ns(self) -> int | None:
         """The venue's clock less ours, None before the first answer."""
         return self._clock.offset_ns

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
+from urllib.parse import parse_qs
 
 from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Listing
@@ -293,6 +294,30 @@ class BinancePrivateCodec:
     ) -> tuple[list[Fill], str]:
         """Fills, and if there may be more the `since_ms` to ask for next, as text."""
         return rows.fills(body, listings, received_ns, full=_MOST_FILLS)
+
+    def next_page(
+        self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
+    ) -> SignedRequest:
+        """The fills of one window from the moment on that the cursor names."""
+        path, _, query = request.path.partition("?")
+        kind = Kind.SPOT if request.route == "spot.rest" else Kind.LINEAR
+        since_ms = int(cursor)
+        params: Params = {
+            "symbol": parse_qs(query)["symbol"][0],
+            "startTime": since_ms,
+            "endTime": since_ms + self.rules[kind].fills_window_ns // MILLISECOND - 1,
+            "limit": _MOST_FILLS,
+        }
+        return signed_request(
+            credentials,
+            request.route,
+            request.method,
+            path,
+            params,
+            now_ms,
+            purpose=request.purpose,
+            weight=request.weight,
+        )
 
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]:
         kind = Kind.LINEAR
