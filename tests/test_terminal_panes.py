@@ -476,14 +476,16 @@ def test_columns_are_lost_from_the_right() -> None:
     assert fitting(columns, 4) == ()
 
 
-def test_a_spared_column_is_lost_only_after_every_other() -> None:
+def test_a_column_spared_more_is_lost_later() -> None:
     columns = (
-        Column("a", 5, spared=True),
+        Column("a", 5, spared=2),
         Column("b", 5),
-        Column("c", 6, left=True, stretch=True, spared=True),
+        Column("c", 5, spared=1),
+        Column("d", 6, left=True, stretch=True, spared=2),
     )
-    assert [one.name for one in fitting(columns, 13)] == ["a", "b", "c"]
-    assert [(one.name, one.width) for one in fitting(columns, 12)] == [("a", 5), ("c", 7)]
+    assert [one.name for one in fitting(columns, 18)] == ["a", "b", "c", "d"]
+    assert [(one.name, one.width) for one in fitting(columns, 17)] == [("a", 5), ("c", 5), ("d", 7)]
+    assert [one.name for one in fitting(columns, 12)] == ["a", "d"]
     assert [one.name for one in fitting(columns, 7)] == ["a"]
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 
 from hftmm.config import TerminalConfig
 from hftmm.desk.handle import Desk
 from hftmm.desk.snapshot import LogRow
 from hftmm.paths import themes_folders
 from hftmm.terminal.bindings import KeyTable
+from hftmm.terminal.driver import TerminalDriver
 from hftmm.terminal.palette import DeskCommands
 from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.themes import load_themes
@@ -68,6 +71,10 @@ class HftmmApp(App[None]):
             themes=self.themes,
             notes=_notes(problems, now_ns()),
         )
+
+    def get_driver_class(self) -> type[Driver]:
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     def get_default_screen(self) -> DeskScreen:
         return self._desk_screen

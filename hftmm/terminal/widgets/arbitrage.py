@@ -12,17 +12,17 @@ from hftmm.terminal.widgets.columns import Column, cell, fitting, header
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
-# The words of a result are what a crossing is shown for: two of the numbers go before them.
-_MARKET = Column("market", 10, left=True, spared=True)
-_RESULT = Column("result", 36, left=True, stretch=True, gap=1, spared=True)
+# The words of a result are what a crossing is shown for: most numbers go before them.
+_MARKET = Column("market", 10, left=True, spared=3)
+_RESULT = Column("result", 36, left=True, stretch=True, gap=1, spared=4)
 _COLUMNS = (
-    Column("buy", 8, left=True, gap=0, spared=True),
-    Column("sell", 9, left=True, gap=1, spared=True),
+    Column("buy", 8, left=True, gap=0, spared=4),
+    Column("sell", 9, left=True, gap=1, spared=4),
     Column("size", 7),
     Column("gross", 7),
-    Column("net", 7, spared=True),
-    Column("profit", 8, spared=True),
-    Column("lasted", 7, spared=True),
+    Column("net", 7, spared=4),
+    Column("profit", 8, spared=1),
+    Column("lasted", 7, spared=2),
 )
 
 

@@ -26,19 +26,18 @@ class Column:
     left: bool = False
     stretch: bool = False
     gap: int = 2
-    spared: bool = False
+    spared: int = 0
 
 
 def fitting(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
-    """The columns that fit, lost from the right; one that stretches gets what is left over.
+    """The columns that fit; one that stretches gets what is left over.
 
-    A stretching column is kept while half of its width is there, a spared one while it has any
-    room beside the other spared ones.
+    Of columns spared alike, the last is lost first. A stretching column is kept while half of its
+    width is there.
     """
     kept = list(columns)
     while kept and sum(map(_least, kept)) > width:
-        lost = next((column for column in reversed(kept) if not column.spared), kept[-1])
-        kept.remove(lost)
+        kept.remove(min(reversed(kept), key=lambda column: column.spared))
     spare = width - sum(map(_least, kept))
     return tuple(
         replace(column, width=_least(column) + spare) if column.stretch else column
