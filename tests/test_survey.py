@@ -174,6 +174,19 @@ def test_definitions_that_cannot_be_read_are_an_error_in_words(tmp_path: Path) -
         Replay(Config(), [path])
 
 
+def test_a_request_refused_at_first_is_read_from_its_later_answer(tmp_path: Path) -> None:
+    refusal = {"code": -1003, "msg": "Too many requests."}
+    book = replayed(
+        tmp_path,
+        ("binance", "spot.rest", rest("/exchangeInfo", refusal)),
+        ("binance", "spot.rest", rest("/exchangeInfo", {"symbols": [DEFINITION]})),
+        ("binance", "spot.rest", rest("/depth?symbol=BTCUSDT&limit=1000", refusal)),
+        ("binance", "spot.public", spot(9, 11, [("100.02", "1")])),
+    )
+    assert (book["inferred"], book["valid"]) == (False, True)
+    assert (book["seeded"], book["snapshots"]) == (False, 0), "a refusal is no snapshot"
+
+
 def test_a_capture_of_nothing_we_know_is_an_error_in_words(tmp_path: Path) -> None:
     path = tmp_path / "capture.txt"
     path.write_text(f"1 binance spot.public {json.dumps({'stream': 'x@kline_1m'})}\n")

@@ -71,9 +71,12 @@ class Survey:
         contents = Contents(list(frames))
         grids = _Grids(contents.definitions, self._codecs)
         books = self._look_at_rest(contents)
-        for frame, request, body in books:
-            grids.fit_book(frame, request.listing, body)
-        snapshots = {_instrument(frame, request.listing) for frame, request, _ in books}
+        # A refusal is recorded like any answer, and is no snapshot.
+        snapshots = {
+            _instrument(frame, request.listing)
+            for frame, request, body in books
+            if grids.fit_book(frame, request.listing, body)
+        }
         topics: dict[tuple[str, str, bytes], tuple[FeedKind, str, str] | None] = {}
         with_snapshot: set[tuple[str, str, bytes]] = set()
         for frame in contents.frames:
@@ -106,8 +109,13 @@ class Survey:
         return contents
 
     def _look_at_rest(self, contents: Contents) -> list[tuple[CapturedFrame, Request, bytes]]:
-        """Notes the definitions among the REST answers; returns the snapshots."""
+        """Notes the definitions among the REST answers; returns those about books.
+
+        A request that was refused at first has another answer later on.
+        """
         books = []
+        read: set[tuple[str, str]] = set()
+        unread: dict[tuple[str, str], CaptureError] = {}
         for frame in contents.frames:
             if not frame.is_rest:
                 continue
@@ -116,7 +124,14 @@ class Survey:
             if request is not None and request.purpose == "book":
                 books.append((frame, request, body))
             elif request is not None:
-                self._define(frame, request, body, contents)
+                try:
+                    self._define(frame, request, body, contents)
+                    read.add((frame.venue, url))
+                except CaptureError as error:
+                    unread[frame.venue, url] = error
+        for asked, error in unread.items():
+            if asked not in read:
+                raise error
         return books
 
     def _define(
@@ -163,10 +178,10 @@ class _Grids:
         self._undefined: set[_Instrument] = set()
         self._codecs = codecs
 
-    def fit_book(self, frame: CapturedFrame, venue_symbol: str, body: bytes) -> None:
-        """A REST snapshot."""
+    def fit_book(self, frame: CapturedFrame, venue_symbol: str, body: bytes) -> bool:
+        """A REST snapshot; False if it is none."""
         codec = self._codecs[frame.venue]
-        self._fit(
+        return self._fit(
             _instrument(frame, venue_symbol),
             frame.route,
             lambda listing: codec.decode_book(listing, body, frame.received_ns),
@@ -201,7 +216,7 @@ class _Grids:
 
     def _fit(
         self, instrument: _Instrument, route: str, decode: Callable[[Listing], object]
-    ) -> None:
+    ) -> bool:
         venue, _, venue_symbol = instrument
         listing = self._definitions.get(instrument)
         if listing is None:
@@ -215,10 +230,10 @@ class _Grids:
                 listing = replace(listing, grid=error.decimals)
             except MalformedFrame:
                 # A damaged frame says nothing about the grid; it is met again when it is played.
-                return
+                return False
             else:
                 self._definitions[instrument] = listing
-                return
+                return True
 
 
 def _instrument(frame: CapturedFrame, venue_symbol: str) -> _Instrument:
