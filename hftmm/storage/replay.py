@@ -129,9 +129,9 @@ class Survey:
                     read.add((frame.venue, url))
                 except CaptureError as error:
                     unread[frame.venue, url] = error
-        for asked, error in unread.items():
+        for asked, refusal in unread.items():
             if asked not in read:
-                raise error
+                raise refusal
         return books
 
     def _define(
