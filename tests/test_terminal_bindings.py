@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+from textual._xterm_parser import XTermParser
+from textual.events import Key
+
 from hftmm.terminal.bindings import KEYS, PANES, KeyTable
 
 
@@ -15,6 +19,19 @@ def test_no_two_actions_share_a_key_or_a_name() -> None:
 def test_every_pane_has_its_number() -> None:
     keys = {key.name: key.keys for key in KEYS}
     assert [keys[f"pane_{name}"] for name in PANES] == [f"alt+{i}" for i in range(1, 7)]
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize("sent", ["\x1b{}", "\x1b[{:d};3u"])
+def test_alt_and_a_number_is_heard_from_every_terminal(number: int, sent: str) -> None:
+    # What a terminal sends is the character; by the kitty protocol, its code.
+    data = sent.format(ord(str(number)) if sent.endswith("u") else number)
+    parser = XTermParser()
+    keys = [event.key for event in [*parser.feed(data), *parser.feed("")] if isinstance(event, Key)]
+    pane = KeyTable.of().named(f"pane_{PANES[number - 1]}")
+    assert keys
+    assert set(keys) <= set(pane.heard.split(","))
+    assert pane.shown == f"alt+{number}"
 
 
 def test_a_key_of_the_config_takes_the_place_of_the_tables_own() -> None:

@@ -80,7 +80,7 @@ class HftmmApp(App[None]):
         return self._desk_screen
 
     def on_mount(self) -> None:
-        self.set_keymap({key.name: key.keys for key in self.table.keys})
+        self.set_keymap({key.name: key.heard for key in self.table.keys})
 
 
 def _notes(problems: Iterable[str], ns: int) -> tuple[LogRow, ...]:

@@ -41,10 +41,29 @@ class Key:
         return f"screen.{self.call or self.name}"
 
     @property
+    def heard(self) -> str:
+        """The keys to listen to, as Textual names what terminals send for them."""
+        keys = [one.strip() for one in self.keys.split(",")]
+        return ",".join([*keys, *(_OPTION_DIGITS[one] for one in keys if one in _OPTION_DIGITS)])
+
+    @property
     def shown(self) -> str:
         """The key as a person reads it."""
         return " ".join(_shown(key) for key in self.keys.split(","))
 
+
+# A terminal without the kitty protocol sends escape and the digit for alt with it, which Textual
+# takes for what the option key of a Mac writes.
+_OPTION_DIGITS = {
+    "alt+1": "inverted_exclamation_mark",
+    "alt+2": "trade_mark_sign",
+    "alt+3": "pound_sign",
+    "alt+4": "cent_sign",
+    "alt+5": "infinity",
+    "alt+6": "section_sign",
+    "alt+7": "pilcrow_sign",
+    "alt+8": "bullet",
+}
 
 _NAMES = {
     "up": "↑",
@@ -154,7 +173,7 @@ class KeyTable:
     def bindings(self) -> list[Binding]:
         """What Textual needs to know of the table."""
         return [
-            Binding(key.keys, key.action, key.label, show=key.footer, id=key.name)
+            Binding(key.heard, key.action, key.label, show=key.footer, id=key.name)
             for key in self.keys
         ]
 
