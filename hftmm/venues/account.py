@@ -27,12 +27,13 @@ from hftmm.venues.account_entry import AccountEntry
 from hftmm.venues.account_guard import TIMEOUT_NS, AccountGuard
 from hftmm.venues.account_outlet import AccountOutlet
 from hftmm.venues.account_queries import AccountQueries
-from hftmm.venues.account_routes import AccountRoutes, PrivateLink
+from hftmm.venues.account_routes import AccountRoutes
 from hftmm.venues.account_sink import AccountSink, AccountState, Errand, Question
 from hftmm.venues.clock import VenueClock
 from hftmm.venues.codec import Hosts, StreamRules
 from hftmm.venues.effects import AccountOutput
 from hftmm.venues.private import Credentials, Listings, PrivateCodec, SignedRequest
+from hftmm.venues.private_link import PrivateLink
 
 __all__ = ["AccountSession"]
 

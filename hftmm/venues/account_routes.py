@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from hftmm.core.errors import MalformedFrame
@@ -14,10 +12,10 @@ from hftmm.venues.account_outlet import AccountOutlet
 from hftmm.venues.codec import SECOND, StreamRules
 from hftmm.venues.effects import Connect, Disconnect, Send
 from hftmm.venues.link import LinkState
-from hftmm.venues.private import SignedRequest, StreamFrame
+from hftmm.venues.private import SignedRequest
+from hftmm.venues.private_link import PrivateLink, PrivateRoute
 from hftmm.venues.routes import (
     BEFORE_LIFETIME_NS,
-    CONNECT_WITHIN_NS,
     FIRST_DELAY_NS,
     LONGEST_DELAY_NS,
     QUICK_ATTEMPTS,
@@ -26,15 +24,10 @@ from hftmm.venues.routes import (
     SPACING_NS,
 )
 
-LOGIN_WITHIN_NS: Final = 10 * SECOND
-PING_AFTER_NS: Final = 5 * SECOND
-"""Silence after which a venue that answers pings is asked for one."""
-PONG_WITHIN_NS: Final = 5 * SECOND
 RETIRE_NS: Final = 3 * SECOND
 """How long a replaced connection stays for the answers that are still to come on it."""
 REFUSED_NS: Final = 300 * SECOND
 """Before a key that the venue refused is tried again: it may have been put right there."""
-_KEY: Final = "{key}"
 
 
 class Listener(Protocol):
@@ -51,66 +44,6 @@ class Listener(Protocol):
     def link_gone(self, link: int, why: str, now_ns: int) -> None:
         """Answers to what was sent on this connection will not come."""
         ...
-
-
-@dataclass(slots=True)
-class PrivateLink:
-    """A connection, from dialling to closing.
-
-    Attributes:
-        logins: frames of the log-in that are still to be sent.
-        asked_ns: when the last of those was sent, 0 if none waits for its answer.
-        ready: it is logged in and subscribed.
-    """
-
-    number: int
-    route: str
-    opened_ns: int
-    heard_ns: int
-    state: LinkState = LinkState.CONNECTING
-    logins: deque[StreamFrame] = field(default_factory=deque)
-    asked_ns: int = 0
-    pinged_ns: int = 0
-    ready: bool = False
-
-
-@dataclass(slots=True)
-class PrivateRoute:
-    """One kind of private connection, and the back-off between its attempts.
-
-    Attributes:
-        url: with `{key}` where the key goes that the stream lives on.
-        news: it tells of orders and fills, and does not only take them.
-        primary: the connection in use. successor: the one that is to replace it.
-        leaving: why the primary must be replaced, "" if it need not.
-        silent: nobody delivers its news.
-        refused_until_ns: the venue refused the key; before then it is not tried again.
-        after_clock_ns: the clock must be measured after this before the next attempt.
-        renewal: the request for the key that is under way.
-        renew_ns: when the key is to be asked for or renewed.
-    """
-
-    name: str
-    url: str
-    kinds: frozenset[Kind]
-    news: bool
-    primary: PrivateLink | None = None
-    successor: PrivateLink | None = None
-    leaving: str = ""
-    silent: bool = True
-    attempt: int = 0
-    dial_ns: int = 0
-    dialled_ns: int = 0
-    refused: str = ""
-    refused_until_ns: int = 0
-    after_clock_ns: int = 0
-    key: str = field(default="", repr=False)
-    renewal: SignedRequest | None = None
-    renew_ns: int = 0
-
-    @property
-    def keyed(self) -> bool:
-        return _KEY in self.url
 
 
 class AccountRoutes:
@@ -358,8 +291,7 @@ class AccountRoutes:
         route.dialled_ns = now_ns
         link = PrivateLink(self._serial, route.name, now_ns, now_ns)
         self.links[link.number] = link
-        url = route.url.replace(_KEY, route.key)
-        self._outlet.outbox.append(Connect(link.number, route.name, url))
+        self._outlet.outbox.append(Connect(link.number, route.name, route.address))
         return link
 
     def _tend_key(self, route: PrivateRoute, now_ns: int) -> None:
@@ -382,25 +314,12 @@ class AccountRoutes:
         route.renew_ns = now_ns + SPACING_NS + int(self._outlet.jitter() * QUICK_DELAY_NS)
 
     def _watch(self, link: PrivateLink, now_ns: int) -> None:
-        if link.state is LinkState.CONNECTING:
-            if now_ns - link.opened_ns > CONNECT_WITHIN_NS:
-                self.drop(link, "no answer to the handshake", now_ns)
-            return
-        if link.asked_ns and now_ns - link.asked_ns > LOGIN_WITHIN_NS:
-            self.drop(link, "no answer to the log-in", now_ns)
-            return
-        ping = self._rules.ping
-        if not ping:
-            return
-        if link.pinged_ns > link.heard_ns:
-            if now_ns - link.pinged_ns > PONG_WITHIN_NS:
-                self.drop(link, "no answer to a ping", now_ns)
-            return
-        idle = now_ns - link.heard_ns > PING_AFTER_NS
-        due = now_ns - max(link.pinged_ns, link.opened_ns) > self._rules.ping_after_ns
-        if idle or (due and not self._rules.ping_when_idle):
+        reason = link.overdue(now_ns)
+        if reason:
+            self.drop(link, reason, now_ns)
+        elif link.wants_ping(self._rules, now_ns):
             link.pinged_ns = now_ns
-            self._outlet.outbox.append(Send(link.number, ping))
+            self._outlet.outbox.append(Send(link.number, self._rules.ping))
 
     def _log_in(self, link: PrivateLink, now_ns: int) -> None:
         """Sends the next frame of the log-in, or is done with it."""
