@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from hftmm.sim.binance.clock import Clock
 from hftmm.sim.binance.errors import BAD_COMBINATION, ApiError
 from hftmm.sim.binance.params import Params, number, within
+from hftmm.sim.ledger import Account
+from hftmm.sim.orders import Execution
+from hftmm.sim.spec import Spec
 
 Row = TypeVar("Row")
 
@@ -54,3 +58,23 @@ def page(
         and (end_ms is None or stamp_ms(row) <= end_ms)
     ]
     return chosen[-limit:] if first_id is None and start_ms is None else chosen[:limit]
+
+
+def page_of_fills(
+    account: Account, spec: Spec, params: Params, clock: Clock, most_hours: int
+) -> list[Execution]:
+    """One page of an instrument's fills, of one order if `orderId` names it; see `page`."""
+    order_id = number(params, "orderId")
+    fills = [
+        fill
+        for fill in account.executions
+        if fill.order.spec is spec and order_id in (None, fill.order.id)
+    ]
+    return page(
+        fills,
+        params,
+        lambda fill: clock.ms(fill.ts_ns),
+        lambda fill: fill.trade_id,
+        id_name="fromId",
+        most_hours=most_hours,
+    )

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind
-from hftmm.sim.binance.history import page
+from hftmm.sim.binance.history import page, page_of_fills
 from hftmm.sim.binance.instrument import Instrument
 from hftmm.sim.binance.linear import LinearFloor
 from hftmm.sim.binance.linear_view import eight, order_row, plain, trade_row
-from hftmm.sim.binance.params import Params, number
+from hftmm.sim.binance.params import Params
 from hftmm.sim.clearing import MAINTENANCE
 from hftmm.sim.ledger import COLLATERAL, Account
 
@@ -129,21 +129,8 @@ class LinearAccount:
     def user_trades(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """`GET /fapi/v1/userTrades`."""
         entry, clock = self._floor.instrument(params), self._floor.clock
-        order_id = number(params, "orderId")
-        fills = [
-            fill
-            for fill in account.executions
-            if fill.order.spec is entry.spec and order_id in (None, fill.order.id)
-        ]
-        chosen = page(
-            fills,
-            params,
-            lambda fill: clock.ms(fill.ts_ns),
-            lambda fill: fill.trade_id,
-            id_name="fromId",
-            most_hours=_WEEK_HOURS,
-        )
-        return [trade_row(entry, fill.order, fill, clock) for fill in chosen]
+        fills = page_of_fills(account, entry.spec, params, clock, _WEEK_HOURS)
+        return [trade_row(entry, fill.order, fill, clock) for fill in fills]
 
     def income(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """`GET /fapi/v1/income`: realised profit, commission and funding, oldest first."""

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from hftmm.core.fees import FeeRates
-from hftmm.sim.binance.history import page
+from hftmm.sim.binance.history import page, page_of_fills
 from hftmm.sim.binance.keys import ApiKey
 from hftmm.sim.binance.limits import Window
-from hftmm.sim.binance.params import Params, flag, number
+from hftmm.sim.binance.params import Params, flag
 from hftmm.sim.binance.spot import SpotFloor
 from hftmm.sim.binance.spot_view import eight, order_row, trade_row
 from hftmm.sim.ledger import Account
@@ -79,22 +79,9 @@ class SpotAccount:
 
     def my_trades(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """`GET /api/v3/myTrades`, `myTrades`."""
-        instrument = self._floor.instrument(params)
-        clock, order_id = self._floor.clock, number(params, "orderId")
-        fills = [
-            fill
-            for fill in account.executions
-            if fill.order.spec is instrument.spec and order_id in (None, fill.order.id)
-        ]
-        chosen = page(
-            fills,
-            params,
-            lambda fill: clock.ms(fill.ts_ns),
-            lambda fill: fill.trade_id,
-            id_name="fromId",
-            most_hours=24,
-        )
-        return [trade_row(instrument, fill.order, fill, clock) for fill in chosen]
+        instrument, clock = self._floor.instrument(params), self._floor.clock
+        fills = page_of_fills(account, instrument.spec, params, clock, 24)
+        return [trade_row(instrument, fill.order, fill, clock) for fill in fills]
 
     def prevented(self, account: Account, params: Params, now_ns: int) -> list[dict[str, Any]]:
         """`GET /api/v3/preventedMatches`: self-trades that expired an order are not kept."""

@@ -63,13 +63,9 @@ def _price(instrument: Instrument, order: Order) -> str:
     return instrument.price(order.ticks or 0)
 
 
-def order_row(instrument: Instrument, order: Order, client_id: str, clock: Clock) -> dict[str, Any]:
-    """An order as queries answer it."""
+def _terms(instrument: Instrument, order: Order) -> dict[str, Any]:
+    """What an order asks for, and what has come of it."""
     return {
-        "symbol": instrument.name,
-        "orderId": order.id,
-        "orderListId": NO_LIST,
-        "clientOrderId": client_id,
         "price": _price(instrument, order),
         "origQty": instrument.size(order.lots),
         "executedQty": instrument.size(order.filled_lots),
@@ -79,6 +75,17 @@ def order_row(instrument: Instrument, order: Order, client_id: str, clock: Clock
         "timeInForce": order.time_in_force.upper(),
         "type": order_type(order),
         "side": order.side.upper(),
+    }
+
+
+def order_row(instrument: Instrument, order: Order, client_id: str, clock: Clock) -> dict[str, Any]:
+    """An order as queries answer it."""
+    return {
+        "symbol": instrument.name,
+        "orderId": order.id,
+        "orderListId": NO_LIST,
+        "clientOrderId": client_id,
+        **_terms(instrument, order),
         "stopPrice": "0.00000000",
         "icebergQty": "0.00000000",
         "time": clock.ms(order.created_ns),
@@ -104,15 +111,7 @@ def placed_row(
     if shape == "ACK":
         return row
     row |= {
-        "price": _price(instrument, order),
-        "origQty": instrument.size(order.lots),
-        "executedQty": instrument.size(order.filled_lots),
-        "origQuoteOrderQty": eight(order.quote_amount or Decimal(0)),
-        "cummulativeQuoteQty": eight(order.filled_quote),
-        "status": status(order),
-        "timeInForce": order.time_in_force.upper(),
-        "type": order_type(order),
-        "side": order.side.upper(),
+        **_terms(instrument, order),
         "workingTime": clock.ms(order.created_ns),
         "selfTradePreventionMode": self_trade_mode(order),
         **_expiry(order, "expiryReason"),
@@ -142,15 +141,7 @@ def canceled_row(
         "orderListId": NO_LIST,
         "clientOrderId": cancel_id,
         "transactTime": clock.ms(order.updated_ns),
-        "price": _price(instrument, order),
-        "origQty": instrument.size(order.lots),
-        "executedQty": instrument.size(order.filled_lots),
-        "origQuoteOrderQty": eight(order.quote_amount or Decimal(0)),
-        "cummulativeQuoteQty": eight(order.filled_quote),
-        "status": status(order),
-        "timeInForce": order.time_in_force.upper(),
-        "type": order_type(order),
-        "side": order.side.upper(),
+        **_terms(instrument, order),
         "selfTradePreventionMode": self_trade_mode(order),
     }
 
