@@ -23,6 +23,7 @@ from hftmm.venues.account_sink import (
     Rates,
     Rights,
 )
+from hftmm.venues.bybit import BybitPrivateCodec
 from hftmm.venues.clock import EVERY_NS
 from hftmm.venues.effects import Call
 from hftmm.venues.private import Credentials, Permissions
@@ -100,6 +101,7 @@ def test_a_wrong_key_is_one_line_and_is_not_tried_again_at_once(venue: str) -> N
     desk.run(20 * SECOND)
     (line,) = desk.lines("key refused")
     assert "key" in line.lower()
+    assert [note.text for note in desk.told.notes if note.level != "info"] == [line]
     state = desk.session.state(desk.now_ns)
     assert (state.logged_in, state.missing) == (False, line)
     assert sum(route.endswith("private") for _, route in desk.dials) <= 1
@@ -114,6 +116,41 @@ def test_a_wrong_key_at_one_venue_leaves_another_alone() -> None:
     right.ready()
     assert wrong.lines("key refused")
     assert right.rest_order(right.spot).state is OrderState.OPEN
+
+
+def test_a_log_in_refused_for_its_time_stamp_is_made_again_by_a_clock_measured_since(
+    desk: Desk,
+) -> None:
+    desk.run(2 * EVERY_NS, step_ns=50 * MS)
+    desk.switch("skew", 40)
+    desk.switch("disconnect")
+    desk.until(lambda: desk.told.outages)
+    desk.ready()
+    assert desk.rest_order(desk.linear).state is OrderState.OPEN
+
+
+def test_a_key_taken_back_while_connected_stops_the_session_in_one_line(binance: Desk) -> None:
+    binance.run(SECOND)
+    assert binance.peer.broker is not None
+    del binance.peer.broker.credentials[DEMO.key]
+    binance.switch("disconnect")
+    binance.run(30 * SECOND)
+    assert len(binance.lines("key refused")) == 1
+    assert binance.session.state(binance.now_ns).protection is Protection.OFF
+    calls = len(binance.calls)
+    binance.run(120 * SECOND, step_ns=50 * MS)
+    assert len(binance.calls) == calls
+
+
+def test_a_venue_that_never_answers_the_log_in_is_dialled_anew(binance: Desk) -> None:
+    binance.switch("disconnect")
+    binance.until(lambda: len(binance.dials) > 4)
+    binance.run(15 * MS)
+    binance.switch("silence")
+    binance.run(11 * SECOND)
+    assert any("no answer to the log-in" in line for line in binance.lines("disconnected"))
+    binance.switch("none")
+    binance.ready()
 
 
 # --- orders -------------------------------------------------------------------------------
@@ -305,6 +342,18 @@ def test_an_expired_key_is_replaced_and_what_was_missed_is_to_be_asked_for(binan
     assert binance.rest_order(binance.linear).state is OrderState.OPEN
 
 
+def test_a_key_that_cannot_be_renewed_is_obtained_anew(binance: Desk) -> None:
+    binance.run(29 * 60 * SECOND, step_ns=200 * MS)
+    binance.switch("refuse")
+    binance.run(2 * 60 * SECOND, step_ns=50 * MS)
+    assert 50 < len(binance.lines("stream key")) < 300
+    assert binance.told.outages == []
+    binance.switch("none")
+    failures = len(binance.lines("stream key"))
+    binance.run(5 * 60 * SECOND, step_ns=50 * MS)
+    assert len(binance.lines("stream key")) <= failures + 1
+
+
 def test_a_connection_is_replaced_before_its_time_is_over_and_nothing_is_missed(
     binance: Desk,
 ) -> None:
@@ -409,13 +458,15 @@ def test_a_question_that_gets_no_answer_fails_with_the_reason(desk: Desk) -> Non
 # --- dead man -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("venue", ["binance", "okx"])
+@pytest.mark.parametrize("venue", VENUES)
 def test_after_a_crash_the_venue_cancels_what_stands(venue: str) -> None:
-    desk = Desk(venue).ready()
+    granted = BybitPrivateCodec(dead_man=True) if venue == "bybit" else None
+    desk = Desk(venue, codec=granted).ready()
     desk.until(lambda: desk.session.state(desk.now_ns).protection is Protection.ARMED)
     desk.rest_order(desk.linear)
     desk.run(40 * SECOND)
-    desk.crashed = True
+    assert len(desk.open_orders()) == 1
+    desk.crash()
     desk.run(35 * SECOND)
     desk.crashed, desk.told.findings = False, []
     desk.begin()

@@ -168,7 +168,12 @@ class Desk:
     """
 
     def __init__(
-        self, venue: str = "binance", credentials: Credentials = KEY, *, skew_ns: int = 0
+        self,
+        venue: str = "binance",
+        credentials: Credentials = KEY,
+        *,
+        skew_ns: int = 0,
+        codec: PrivateCodec | None = None,
     ) -> None:
         specs = [spec for spec in practice_specs(SYMBOLS) if spec.venue == venue]
         self.market = Market(specs, PracticeConfig(seed=7), START)
@@ -177,6 +182,7 @@ class Desk:
             engine.place("buy", highest, 10**12, START, immediate=True)
             engine.place("sell", 1, 10**12, START, immediate=True)
         self.venue = venue
+        self.codec = codec or CODECS[venue]()
         self.now_ns = START
         self.peer = FaultyPeer(PEERS[venue](self.market, 7), LAG_NS, 7)
         self.peer.skew_ns = skew_ns
@@ -203,7 +209,7 @@ class Desk:
         """A session from scratch, as a new process has it."""
         self.clock = VenueClock()
         self.session = AccountSession(
-            CODECS[self.venue](),
+            self.codec,
             self.hosts,
             self._public.stream_rules,
             self.credentials,
@@ -228,6 +234,13 @@ class Desk:
         while not condition():
             assert self.now_ns < end_ns, "it did not happen in time"
             self.step()
+
+    def crash(self) -> None:
+        """The process ends: its connections are cut, and nobody does anything more."""
+        self.crashed = True
+        for connection in self._connections:
+            self.peer.closed(connection)
+        self._connections.clear()
 
     def step(self, step_ns: int = STEP_NS) -> None:
         self.now_ns += step_ns

@@ -201,7 +201,12 @@ class AccountSession:
 
     def news_back(self, kinds: frozenset[Kind], now_ns: int) -> None:
         """Somebody does again, or for the first time."""
+        self._guard.guard(kinds)
         self._sink.back(self.venue, kinds, now_ns)
+
+    def key_refused(self, kinds: frozenset[Kind]) -> None:
+        """The venue takes nothing of these kinds from our key."""
+        self._guard.give_up(kinds)
 
     def link_gone(self, link: int, why: str, now_ns: int) -> None:
         """Answers to what was sent on this connection will not come."""

@@ -20,7 +20,10 @@ AGAIN_NS: Final = 2 * SECOND
 
 
 class AccountGuard:
-    """Arms the switches of all listings, and refreshes each at a third of its time."""
+    """Arms the switches of all listings, and refreshes each at a third of its time.
+
+    A kind is guarded from its first log-in on, for as long as the venue takes the key.
+    """
 
     def __init__(
         self, outlet: AccountOutlet, listings: Iterable[Listing], timeout_ns: int = TIMEOUT_NS
@@ -34,6 +37,7 @@ class AccountGuard:
                 shortest, longest = rules.dead_man_ns
                 self._timeouts[listing.kind] = min(max(timeout_ns, shortest), longest)
                 self._listings.append(listing)
+        self._kinds: frozenset[Kind] = frozenset()
         self._until: Final[dict[str, int]] = {}
         self._calls: Final[dict[int, tuple[SignedRequest, int]]] = {}
         self._due_ns = 0
@@ -44,14 +48,25 @@ class AccountGuard:
         if not self._listings:
             return Protection.NONE
         armed = self._until and all(until_ns > now_ns for until_ns in self._until.values())
-        return Protection.ARMED if armed else Protection.OFF
+        whole = self._kinds >= self._timeouts.keys()
+        return Protection.ARMED if armed and whole else Protection.OFF
+
+    def guard(self, kinds: frozenset[Kind]) -> None:
+        """Orders of these kinds may stand from now on."""
+        if not kinds <= self._kinds:
+            self._kinds |= kinds
+            self._due_ns = 0
+
+    def give_up(self, kinds: frozenset[Kind]) -> None:
+        """The venue takes nothing more from us for these kinds."""
+        self._kinds -= kinds
 
     def tick(self, now_ns: int) -> None:
         """Arms or refreshes what is due."""
         outlet = self._outlet
-        if not self._listings or now_ns < self._due_ns or outlet.wait_ns(now_ns):
+        if now_ns < self._due_ns or outlet.wait_ns(now_ns):
             return
-        if outlet.clock.offset_ns is None:
+        if not self._timeouts.keys() & self._kinds:
             return
         self._due_ns = now_ns + min(self._timeouts.values()) // 3
         # What has not been answered by now no longer counts.
@@ -95,6 +110,8 @@ class AccountGuard:
         outlet = self._outlet
         found: dict[str, tuple[SignedRequest, Kind]] = {}
         for listing in self._listings:
+            if listing.kind not in self._kinds:
+                continue
             timeout_ms = self._timeouts[listing.kind] // MILLISECOND if on else 0
             request = outlet.codec.arm_dead_man(
                 outlet.credentials, listing, timeout_ms, outlet.now_ms(now_ns)

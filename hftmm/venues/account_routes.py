@@ -41,6 +41,10 @@ class Listener(Protocol):
         """Somebody does again, or for the first time."""
         ...
 
+    def key_refused(self, kinds: frozenset[Kind]) -> None:
+        """The venue takes nothing of these kinds from our key."""
+        ...
+
     def link_gone(self, link: int, why: str, now_ns: int) -> None:
         """Answers to what was sent on this connection will not come."""
         ...
@@ -106,13 +110,6 @@ class AccountRoutes:
         """Why the venue takes nothing of this kind from this key, "" if it does."""
         told = (route.refused for route in self.routes.values() if kind in route.kinds)
         return next(filter(None, told), "")
-
-    def tells(self, kind: Kind) -> bool:
-        """Whether news of this kind arrives."""
-        return any(
-            route.news and not route.silent and kind in route.kinds
-            for route in self.routes.values()
-        )
 
     def carrier(self, name: str) -> PrivateLink | None:
         """The connection of a route that takes frames now."""
@@ -219,7 +216,8 @@ class AccountRoutes:
                 return True
             moved = bool(route.key) and key != route.key
             route.key = key
-            route.renew_ns = now_ns + self._renew_every_ns(route)
+            # An extension may not repeat the key, which a lost connection has made us forget.
+            route.renew_ns = now_ns + (self._renew_every_ns(route) if key else SPACING_NS)
             if moved:
                 self._leave(route, "the key of the stream changed", now_ns)
             return True
@@ -375,6 +373,7 @@ class AccountRoutes:
                 self._outlet.outbox.append(Disconnect(link.number))
                 self._listener.link_gone(link.number, text, now_ns)
         route.primary = route.successor = None
+        self._listener.key_refused(route.kinds)
         self._fall_silent(route, text, now_ns)
 
     def _back_off(self, route: PrivateRoute, now_ns: int) -> None:
