@@ -187,7 +187,8 @@ def _venue_quote(
     recorded = state is VenueState.SYNCING and book.received_ns > 0
     if recorded or VenueState.LIVE in (state, member.state):
         state, reason = member.state, member.reason
-    lag_ns = member.lag_ns
+    # A recording has no clock offset: what its stamps are behind by is nobody's lag.
+    lag_ns = None if engine.config.engine.mode == "replay" else member.lag_ns
     mark = market.marks.get(venue)
     sync = session.depths[book.listing.key].sync
     return VenueQuote(

@@ -92,6 +92,8 @@ def _parts(picture: Picture) -> list[Line]:
     if snapshot.day_pnl is not None:
         role = "good" if snapshot.day_pnl > 0 else "danger" if snapshot.day_pnl < 0 else "bright"
         parts.append((("  day ", "dim"), (fmt.signed(snapshot.day_pnl), f"bold {role}")))
+    if snapshot.mode == "replay":
+        return parts  # a recording says nothing of the speed of this engine
     latency = snapshot.latency
     parts.append(
         (
