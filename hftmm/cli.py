@@ -253,7 +253,7 @@ def record(
     settings = choice.load()
     _check_venues_file(settings, venues)
     _confirm_live(settings)
-    return _loop(run_engine(settings, choice, venues, None, Ending(duration)))
+    return _loop(run_engine(settings, choice, venues, None, Ending(duration), recording=True))
 
 
 @app.command

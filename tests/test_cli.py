@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -430,6 +431,19 @@ def test_a_recording_that_cannot_be_begun_is_one_line(home: Home) -> None:
     done = home.run("record", "/proc/nowhere/capture.txt")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hftmm: /proc/nowhere/capture.txt:1: No such file or directory\n"
+
+
+def test_a_recording_that_stopped_early_is_a_failure(home: Home) -> None:
+    capture = home.folder / "capture.txt"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))
+    try:
+        done = home.run("record", str(capture), "--duration", "1.5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == f"hftmm: {capture}: File too large, recording stopped"
 
 
 def test_a_capture_without_a_folder_goes_to_the_captures(home: Home) -> None:

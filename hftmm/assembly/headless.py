@@ -42,6 +42,7 @@ async def run_engine(
     venues_file: Path | None,
     socket: Path | None,
     ending: Ending,
+    recording: bool = False,
 ) -> bool:
     """Runs an engine until it is told to end; a line of status a second on standard output.
 
@@ -49,9 +50,10 @@ async def run_engine(
 
     Args:
         socket: where viewers may come; None for no viewers.
+        recording: to record is what it runs for.
 
     Returns:
-        False if something it needs ended before.
+        False if something it needs ended before, or what was to be recorded is not all there.
     """
     log_to(sys.stderr, settings.engine.log_level)
     async with AsyncExitStack() as stack:
@@ -78,9 +80,11 @@ async def run_engine(
         gc.freeze()
         ending.begin(stop)
         await driver.run(at_end=None if ending.child else lambda: lines.say(driver.status()))
-        if driver.failure:
-            complain(driver.failure)
-        return not driver.failure
+    # The last of a recording goes to the disk when the stack closes.
+    unrecorded = driver.recorder.failure if recording and driver.recorder is not None else ""
+    for failure in filter(None, (driver.failure, unrecorded)):
+        complain(failure)
+    return not driver.failure and not unrecorded
 
 
 async def serve_venues(settings: Config, control_port: int, ending: Ending) -> bool:

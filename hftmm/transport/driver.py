@@ -62,6 +62,7 @@ class Driver:
     Attributes:
         stopping: set it, or send `Stop`, to end `run`.
         failure: why `run` had to end, one line; "" if it was asked to.
+        recorder: what it was given, also once recording stopped.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Driver:
         self.stopping = asyncio.Event()
         self.failure = ""
         self.clock = clock or steady_clock()
-        self._recorder = recorder
+        self.recorder = self._recorder = recorder
         self._control = control
         self._pictures = 0
         self._connections: dict[tuple[str, int], StreamConnection] = {}
