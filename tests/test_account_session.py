@@ -204,6 +204,29 @@ def test_everything_of_a_listing_is_canceled_at_once(desk: Desk, listing: Listin
     assert desk.open_orders() == []
 
 
+def test_a_venue_without_a_bulk_cancel_has_nothing_to_do_without_orders() -> None:
+    desk = Desk("okx").ready()
+    desk.send(nothing := Clearance(desk.spot))
+    (answer,) = desk.answers(nothing)
+    assert answer.accepted
+    assert desk.calls[-1][1].purpose != "answer"
+
+
+def test_a_change_and_a_cancel_go_by_rest_without_a_trading_connection(binance: Desk) -> None:
+    order = binance.rest_order(binance.linear)
+    binance.switch("disconnect")
+    binance.run(30 * MS)
+    size = Decimal("0.005")
+    change = Amendment(order.client_id, binance.linear, "buy", Decimal(64000), size, order.venue_id)
+    cancel = Cancellation(binance.linear, order.client_id, order.venue_id)
+    binance.send(change)
+    binance.run(60 * MS)
+    binance.send(cancel)
+    binance.until(lambda: binance.answers(cancel) and binance.answers(change))
+    assert [answer.accepted for _, answer in binance.told.answers] == [True] * 3
+    assert [one.method for _, one in binance.calls if one.purpose == "answer"] == ["PUT", "DELETE"]
+
+
 def test_a_lost_acknowledgement_is_told_as_unknown_and_the_order_is_found(
     desk: Desk, listing: Listing
 ) -> None:
@@ -436,6 +459,42 @@ def test_fills_are_found_over_all_windows_since_then(desk: Desk, listing: Listin
     fills = desk.ask(FillsSince(listing, START - 10 * 24 * 3600 * SECOND))
     assert isinstance(fills, list)
     assert sum(fill.size for fill in fills) == order.size
+
+
+@pytest.mark.parametrize(("venue", "count", "pace_ms"), [("bybit", 60, 150), ("okx", 105, 50)])
+def test_open_orders_are_found_page_after_page(venue: str, count: int, pace_ms: int) -> None:
+    desk = Desk(venue).ready()
+    placed = set()
+    for number in range(count):
+        desk.send(order := desk.order(desk.linear, price=str(60_000 + number), post_only=True))
+        placed.add(order.client_id)
+        desk.run(pace_ms * MS)
+    desk.until(lambda: len(desk.told.answers) == count)
+    calls = len(desk.calls)
+    found = desk.ask(OpenOrders(Kind.LINEAR))
+    assert isinstance(found, list)
+    assert len(found) == count
+    assert {update.client_id for update in found} == placed
+    assert sum(one.purpose == "orders" for _, one in desk.calls[calls:]) >= 2
+
+
+@pytest.mark.parametrize("market", ["spot", "linear"])
+def test_the_next_page_of_fills_at_binance_begins_where_the_cursor_says(
+    binance: Desk, market: str
+) -> None:
+    listing = binance.spot if market == "spot" else binance.linear
+    binance.crowd(listing, "sell", "64000", "1")
+    taking = binance.order(listing, price="64000", time_in_force=TimeInForce.IOC)
+    binance.send(taking)
+    binance.until(lambda: OrderState.FILLED in binance.states(taking.client_id))
+    binance.run(SECOND)
+    now_ms, since_ms = binance.now_ns // MS, START // MS - 1_000
+    first = binance.codec.fills_since(KEY, listing, since_ms, now_ms)
+    for cursor, count in ((since_ms, 1), (now_ms, 0)):
+        page = binance.codec.next_page(KEY, first, str(cursor), now_ms)
+        answer = binance.request(page)
+        fills, more = binance.codec.decode_fills(answer.body, binance.listings, binance.now_ns)
+        assert (answer.status, len(fills), more) == (200, count, "")
 
 
 def test_the_same_question_twice_is_asked_once(desk: Desk) -> None:

@@ -409,15 +409,17 @@ class Desk:
             if link == sent.link:
                 self.peer.received(connection, sent.frame, self.now_ns)
 
+    def request(self, request: SignedRequest) -> HttpAnswer:
+        """What the venue answers to a request at this very moment."""
+        url = urlsplit(self.session.base_url(request.route) + request.path)
+        query = HttpQuery(
+            url.netloc, request.method, url.path, url.query, request.headers, request.body
+        )
+        return self.peer.request(query, self.now_ns)
+
     def _asked(self, request: SignedRequest) -> None:
         session = self.session
-        url = urlsplit(session.base_url(request.route) + request.path)
-        answer: HttpAnswer = self.peer.request(
-            HttpQuery(
-                url.netloc, request.method, url.path, url.query, request.headers, request.body
-            ),
-            self.now_ns,
-        )
+        answer = self.request(request)
         wait_s = float(answer.headers.get("Retry-After", 0))
 
         def arrive() -> None:
