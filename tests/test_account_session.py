@@ -292,6 +292,16 @@ def test_an_answer_by_rest_that_never_comes_leaves_the_order_unknown(binance: De
     assert binance.told.silences == [(order, "connection cut")]
 
 
+def test_an_answer_by_rest_after_its_time_is_still_told(binance: Desk) -> None:
+    binance.switch("disconnect")
+    binance.run(30 * MS)
+    binance.switch("late_ack", (ANSWER_WITHIN_NS + SECOND) // MS)
+    binance.send(order := binance.order(binance.spot, post_only=True))
+    binance.until(lambda: binance.answers(order))
+    assert [errand for errand, _ in binance.told.silences] == [order]
+    assert binance.answers(order)[0].accepted
+
+
 # --- outages ------------------------------------------------------------------------------
 
 

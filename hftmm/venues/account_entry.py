@@ -124,7 +124,8 @@ class AccountEntry:
         due = self._due
         while due and (due[0].settled or now_ns - due[0].sent_ns >= ANSWER_WITHIN_NS):
             sent = due.popleft()
-            if sent.settled or self._by_id.get(sent.request_id) is not sent:
+            superseded = sent.link and self._by_id.get(sent.request_id) is not sent
+            if sent.settled or superseded:
                 continue
             self._doubt(sent, f"no answer within {ANSWER_WITHIN_NS // SECOND} s", now_ns)
             sent.overdue = True
@@ -168,8 +169,9 @@ class AccountEntry:
             self._refuse(errand, Rejection.RATE, text, -(-wait_ns // MILLISECOND), now_ns)
             return
         sent = _Sent(errand, request.request_id, 0, now_ns)
-        # Whoever carries it out answers for certain, if only that it failed.
+        # Whoever carries it out answers some time for certain, if only that it failed.
         self._by_call[id(request)] = (self._outlet.call(request), sent)
+        self._due.append(sent)
 
     def _tell(self, errand: Errand, answer: OrderAnswer, now_ns: int) -> None:
         if answer.rejection is Rejection.CLOCK:
