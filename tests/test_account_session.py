@@ -364,7 +364,22 @@ def test_the_key_of_the_stream_is_renewed_in_time(binance: Desk) -> None:
     assert len(binance.told.returns) == 2
 
 
-def test_an_expired_key_is_replaced_and_what_was_missed_is_to_be_asked_for(binance: Desk) -> None:
+def test_a_stream_whose_key_expired_in_a_long_pause_comes_back_after_it(binance: Desk) -> None:
+    binance.run(25 * 60 * SECOND, step_ns=200 * MS)
+    binance.switch("throttle", 40 * 60)
+    binance.run(36 * 60 * SECOND, step_ns=200 * MS)
+    ((kinds, why),) = binance.told.outages
+    assert kinds == {Kind.LINEAR}
+    assert "listen key expired" in why
+    binance.switch("none")
+    binance.run(5 * 60 * SECOND, step_ns=200 * MS)
+    assert binance.told.returns.count(kinds) == 2
+    assert binance.rest_order(binance.linear).state is OrderState.OPEN
+
+
+def test_a_key_that_is_gone_is_replaced_and_what_was_missed_is_to_be_asked_for(
+    binance: Desk,
+) -> None:
     query = next(one for _, one in binance.calls if one.purpose == "renewal")
     delete = type(query)(query.route, "DELETE", query.path, b"", query.headers, "renewal", "")
     binance.session.outbox.append(Call(delete))
@@ -390,7 +405,7 @@ def test_a_key_that_cannot_be_renewed_is_obtained_anew(binance: Desk) -> None:
 def test_a_connection_is_replaced_before_its_time_is_over_and_nothing_is_missed(
     binance: Desk,
 ) -> None:
-    binance.run(22 * 3600 * SECOND + 45 * 60 * SECOND, step_ns=500 * MS)
+    binance.run(22 * 3600 * SECOND + 45 * 60 * SECOND, step_ns=2 * SECOND)
     dials = len(binance.dials)
     binance.run(10 * 60 * SECOND, step_ns=50 * MS)
     again = [route for _, route in binance.dials[dials:]]
