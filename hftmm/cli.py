@@ -149,7 +149,8 @@ def run(
     from hftmm.assembly import screen
 
     if inline:
-        return _loop(screen.inline(settings, choice, venues, duration))
+        # Textual makes every task eager, and uvloop then makes none on Python 3.13.0.
+        return _code(asyncio.run(screen.inline(settings, choice, venues, duration)))
     words = choice.words("engine.mode", "practice.seed")
     if venues is not None:
         words += ["--venues", str(venues)]
