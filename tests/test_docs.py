@@ -11,6 +11,7 @@ import pytest
 
 from hftmm.sim.faults import FAULTS
 from hftmm.terminal.bindings import KeyTable
+from tests.processes import Home
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -35,14 +36,18 @@ def test_the_key_table_of_the_readme_is_that_of_the_terminal() -> None:
     assert shown.group(1).strip() == KeyTable.of().markdown().strip()
 
 
-def test_every_command_shown_that_ends_by_itself_ends_well(tmp_path: Path) -> None:
+def test_every_command_shown_that_ends_by_itself_ends_well(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = Home.made(tmp_path_factory.mktemp("h"))
     shown = [line for document in DOCUMENTS for line in commands(document)]
     ran = [line for line in shown if line.startswith("hftmm ") and ends_by_itself(line)]
     assert len(ran) >= 4
     for line in ran:
         done = subprocess.run(  # noqa: S603 - our own commands
             [sys.executable, "-m", *line.split()],
-            cwd=tmp_path,
+            env=home.environment,
+            cwd=home.folder,
             capture_output=True,
             text=True,
             timeout=60,
