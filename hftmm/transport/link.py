@@ -116,6 +116,11 @@ class LinkServer:
         self._server: Server | None = None
         self._claimed: SocketFile | None = None
 
+    @property
+    def viewers(self) -> int:
+        """How many viewers are connected."""
+        return len(self._viewers)
+
     async def start(self) -> None:
         """Takes the socket, also from an engine that died, never from one that lives.
 
