@@ -14,7 +14,7 @@ from hftmm.core.events import MarkPrice, Trade
 from hftmm.desk.commands import View
 from hftmm.desk.snapshot import DeskSnapshot, LadderColumn, OpportunityRow, VenueQuote
 from hftmm.engine import publisher
-from hftmm.venues.session import Note
+from hftmm.venues.session import Fetch, Note
 from tests.books import MS, SECOND, top
 from tests.engines import NOON, PERP, SPOT, Floor, config, floor
 
@@ -433,3 +433,13 @@ def test_a_snapshot_arrives_as_it_was_sent() -> None:
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(shown), type=DeskSnapshot)
     assert sent.number == 7
     assert msgspec.to_builtins(sent) == msgspec.to_builtins(shown)
+
+
+def test_a_venue_whose_definitions_cannot_be_had_is_down_and_says_why() -> None:
+    engine = floor().engine
+    session = engine.exchanges.sessions["okx"]
+    session.start(NOON)
+    fetched = [each.request for each in session.outbox if isinstance(each, Fetch)]
+    asked = next(request for request in fetched if request.purpose == "instruments")
+    session.responded(asked, 0, b"openapi.okx.com: connection refused", NOON)
+    assert engine.exchanges.state("okx") == ("down", "openapi.okx.com: connection refused")

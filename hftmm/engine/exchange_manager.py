@@ -69,4 +69,5 @@ class ExchangeManager:
         reason = session.state_reason
         if not reason:
             return VenueState.LIVE, ""
-        return (VenueState.DOWN if session.connected_once else VenueState.SYNCING), reason
+        down = session.connected_once or session.unlisted
+        return (VenueState.DOWN if down else VenueState.SYNCING), reason

@@ -74,6 +74,7 @@ class VenueSession:
         outbox: what the driver must do next, in order; it empties the list as it goes.
         depths: depth feeds by listing key.
         frames, malformed: counts since the start; malformed by kind.
+        unlisted: why the definitions asked for last could not be had, one line; "" if they could.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class VenueSession:
         self.policy = policy or Policy()
         self.frames = 0
         self.malformed: Counter[str] = Counter()
+        self.unlisted = ""
         self._jitter = jitter
         self._urls = dict(codec.endpoints(hosts))
         outlet = self._outlet = Outlet(codec.venue, sink)
@@ -149,6 +151,8 @@ class VenueSession:
         if status != 200:
             said = self.codec.decode_error(status, body) if status else body.decode("latin-1")
             self._outlet.note("warning", f"rest {request.purpose}", said, now_ns)
+            if request.purpose == "instruments":
+                self.unlisted = said
             if status in _TOO_MANY and now_ns >= self._rest_pause_ns:
                 self._rest_pause_ns = now_ns + PAUSE_NS
             self._retry(request, now_ns)
@@ -218,7 +222,7 @@ class VenueSession:
     def state_reason(self) -> str:
         """What is missing for the session to be whole, one line; "" if nothing is."""
         if not self._routes.routes:
-            return "waiting for the instruments"
+            return self.unlisted or "waiting for the instruments"
         return self._routes.missing
 
     def base_url(self, route: str) -> str:
@@ -343,6 +347,7 @@ class VenueSession:
     def _instruments_answered(self, request: Request, body: bytes, now_ns: int) -> None:
         fresh: list[Feed] = []
         answer = self.codec.decode_instruments(request, body)
+        self.unlisted = ""
         for listing in self._catalogue.answered(answer, now_ns):
             if listing.key in self.depths:
                 self._relist(listing, now_ns)
