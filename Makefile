@@ -37,7 +37,7 @@ test: venv
 	@echo "== layers"
 	@$(BIN)/lint-imports
 	@echo "== tests, with branch coverage"
-	@$(BIN)/python -m pytest --cov
+	@$(BIN)/python -m pytest --numprocesses 2 --cov
 
 clients: venv .venv-clients/.installed
 	@echo "== third-party clients on the practice venues"
