@@ -72,6 +72,7 @@ def other_kind() -> str:
         (pem(BestAvailableEncryption(b"password")), "without a password"),
         (other_kind(), "make an Ed25519 key"),
     ],
+    ids=["garbled", "encrypted", "another kind"],
 )
 def test_a_key_that_cannot_be_used_is_one_line_that_does_not_quote_it(
     secret: str, words: str
