@@ -517,7 +517,8 @@ def test_an_engine_without_any_venue_keeps_trying_and_says_why(home: Home) -> No
     with home.started("--headless", "--mode", "paper") as engine:
         line = engine.line()
         assert (line["mode"], line["state"]) == ("paper", "STARTING")
-        assert {venue["state"] for venue in line["venues"].values()} == {"syncing"}
+        while {venue["state"] for venue in line["venues"].values()} != {"down"}:
+            line = engine.line()
         text = "http://127.0.0.1:9: connection refused"
         until(lambda: text in engine.error.read_text())
         assert engine.end() == 0

@@ -151,7 +151,7 @@ async def test_a_venue_that_is_not_there_is_asked_again_with_growing_patience() 
     async with desk(faults={"bybit": "refuse"}) as at:
         await until(lambda: at.live() == {"binance", "okx"})
         await until(lambda: at.said("rest instruments"))
-        assert at.engine.exchanges.state("bybit")[0] is VenueState.SYNCING
+        assert at.engine.exchanges.state("bybit")[0] is VenueState.DOWN
         at.venues.switch("bybit", "none")
         await until(lambda: at.live() == set(VENUES))
 
