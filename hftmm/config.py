@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -27,7 +28,9 @@ _SYMBOL = Text(
 )
 _FILE = Text(r"[^\0]*", "a path, or empty")
 _URL = Text(r"(https?|wss?)://[^\s@/]+(/\S*)?", "a URL that begins with https, wss, http or ws")
+_VENUE = Text(r"[a-z][a-z0-9_]*", "the name of a venue")
 _AGE_MS = Between(10, 600_000)
+_BPS = Between(-1_000, 1_000)
 _FEE = Between(-100, 1_000)
 _COINS = Between(0, 1_000_000_000)
 _MONEY = Between(0, 1_000_000_000_000)
@@ -44,7 +47,15 @@ class EngineConfig:
     log_level: Annotated[str, OneOf(("debug", "info", "warning", "error"))] = "info"
     """What the log keeps: this level and worse."""
     state_dir: Annotated[str, _FILE] = ""
-    """Folder of sockets, logs and captures; empty = the user's state folder."""
+    """Folder of sockets, logs, journal and captures; empty = the user's state folder."""
+    installation: Annotated[str, Text(r"[a-z][a-z0-9]{3}", "a letter and three of [a-z0-9]")] = (
+        "hm01"
+    )
+    """What every client id of ours begins with; another for each engine that shares an account."""
+    on_lost_terminal: Annotated[str, OneOf(("stop", "run"))] = "stop"
+    """When the terminal is lost (ssh, a crash): stop = cancel all and end; run = go on headless."""
+    stop_within_ms: Annotated[int, Between(100, 600_000)] = 10_000
+    """How long an end waits for every venue to show no open order of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,79 @@ class BookConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ArbitrageConfig:
-    """[arbitrage]: which crossings of two venues count."""
+class MarketMakingConfig:
+    """[market_making]: quotes on every quote venue, each worth its hedge on another one."""
 
+    enabled: bool = False
+    """Quote from the start; otherwise its key does it."""
+    markets: Annotated[tuple[str, ...], _SYMBOL] = ()
+    """Markets quoted, of those that are watched; empty = the first."""
+    quote_exchanges: Annotated[tuple[str, ...], _VENUE] = VENUES
+    """Where to quote, of the enabled venues."""
+    hedge_exchanges: Annotated[tuple[str, ...], _VENUE] = VENUES
+    """Where a fill may be hedged, of the enabled venues."""
+    order_size: Annotated[float, _COINS] = 0.01
+    """Size of a quote, base coins."""
+    min_edge_bps: Annotated[float, _BPS] = 0.5
+    """Least profit of a quote after its hedge and all fees, bps; it is priced to have it."""
+    cancel_edge_bps: Annotated[float, _BPS] = 0.1
+    """A quote whose edge falls below this is moved or canceled at once, bps."""
+    target_spread_bps: Annotated[float, Between(0, 10_000)] = 4.0
+    """A quote stands at least half of this from the mid of the NBBO, bps."""
+    hedge_slippage_bps: Annotated[float, Between(0, 1_000)] = 0.5
+    """What a hedge is taken to cost beyond the book as it stands, bps."""
+    inventory_skew_bps: Annotated[float, Between(0, 1_000)] = 3.0
+    """How far quotes move against the market's net position when it is at its limit, bps."""
+    requote_ticks: Annotated[int, Between(0, 1_000_000)] = 4
+    """A quote that drifted by no more than this many ticks from where it should be stays."""
+    max_age_ms: Annotated[int, _AGE_MS] = 1_500
+    """A hedge book not heard of for longer backs no quote, our clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class HedgingConfig:
+    """[hedging]: what fills leave open goes out on the best other venue."""
+
+    enabled: bool = True
+    """Hedge fills; without it market making does not quote."""
+    hedge_immediately: bool = True
+    """Hedge every fill as it comes; otherwise only from `hedge_above` on."""
+    hedge_above: Annotated[float, _COINS] = 0.01
+    """Unhedged amount, base coins, that is hedged when hedges are not immediate."""
+    max_slippage_bps: Annotated[float, Between(0, 1_000)] = 5.0
+    """Price cap of the first hedge order, from the touch it takes, bps."""
+    widen_bps: Annotated[float, Between(0, 1_000)] = 10.0
+    """How much wider the cap is at each further step of the ladder, bps."""
+    step_ms: Annotated[int, Between(10, 60_000)] = 150
+    """How long a step may take before what it did is asked for and the next begins."""
+    alarm_after_ms: Annotated[int, Between(10, 600_000)] = 1_000
+    """Exposure older than this is an alarm."""
+    stop_quoting_after_ms: Annotated[int, Between(10, 600_000)] = 2_000
+    """Exposure older than this stops new quotes of its market."""
+    flatten_after_ms: Annotated[int, Between(10, 600_000)] = 5_000
+    """Exposure older than this is flattened where it was filled, and the venue halted."""
+    flatten_slippage_bps: Annotated[float, Between(0, 10_000)] = 100.0
+    """Price cap of a flatten, from the touch it takes, bps."""
+    max_residual: Annotated[float, _COINS] = 0.01
+    """What is too small to hedge may grow to this, base coins; more stops new quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArbitrageConfig:
+    """[arbitrage]: which crossings of two venues count, and which are taken."""
+
+    enabled: bool = False
+    """Take opportunities from the start; otherwise its key does it."""
+    markets: Annotated[tuple[str, ...], _SYMBOL] = ()
+    """Markets where they are taken; empty = all that are watched."""
+    max_slippage_bps: Annotated[float, Between(0, 1_000)] = 1.0
+    """How far beyond the price it counted on a leg may fill, bps."""
+    leg_deadline_ms: Annotated[int, Between(10, 60_000)] = 500
+    """An imbalance between the legs is closed within this, or its venue halted."""
+    cooldown_ms: Annotated[int, Between(0, 600_000)] = 250
+    """Pause between two shots at the same pair of venues."""
+    max_shots: Annotated[int, Between(1, 100)] = 2
+    """Shots under way at once."""
     min_profit_bps: Annotated[float, Between(-1_000, 1_000)] = 1.0
     """Net edge, bps, from which a crossing counts as an opportunity."""
     max_quantity: Annotated[float, _COINS] = 1.0
@@ -139,6 +220,20 @@ class LimitsConfig:
     """Loss of the day over all venues, quote."""
     max_drawdown: Annotated[Decimal, _MONEY] = Decimal(1000)
     """Fall from the day's peak, quote."""
+    max_order_size: Annotated[Decimal, _COINS] = Decimal("0.5")
+    """Largest single order, base coins."""
+    max_order_notional: Annotated[Decimal, _MONEY] = Decimal(50_000)
+    """Largest single order, quote."""
+    collar_bps: Annotated[float, Between(0, 10_000)] = 150.0
+    """An order priced further through the NBBO than this is refused, bps."""
+    max_orders_per_s: Annotated[int, Between(1, 10_000)] = 50
+    """New and changed orders in any second over all venues; hedges and cancels are not held."""
+    max_open_orders: Annotated[int, Between(0, 2_000)] = 60
+    """Open orders over all venues."""
+    duplicate_ms: Annotated[int, Between(0, 60_000)] = 20
+    """The same order again within this is refused as a duplicate."""
+    max_repeats: Annotated[int, Between(1, 100_000)] = 60
+    """Fills of a strategy on one side of a market in a minute; more switch it off for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +296,8 @@ class Config:
     markets: MarketsConfig = field(default_factory=MarketsConfig)
     venues: dict[str, VenueConfig] = field(default_factory=lambda: dict(DEFAULT_VENUES))
     book: BookConfig = field(default_factory=BookConfig)
+    market_making: MarketMakingConfig = field(default_factory=MarketMakingConfig)
+    hedging: HedgingConfig = field(default_factory=HedgingConfig)
     arbitrage: ArbitrageConfig = field(default_factory=ArbitrageConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     practice: PracticeConfig = field(default_factory=PracticeConfig)
@@ -255,6 +352,8 @@ def _read(tree: Mapping[str, object], venues: Collection[str], problems: list[Pr
         markets=read("markets", MarketsConfig()),
         venues=_read_venues(tree.get("venues", {}), venues, problems),
         book=read("book", BookConfig()),
+        market_making=read("market_making", MarketMakingConfig()),
+        hedging=read("hedging", HedgingConfig()),
         arbitrage=read("arbitrage", ArbitrageConfig()),
         limits=read("limits", LimitsConfig()),
         practice=read("practice", PracticeConfig()),
@@ -299,9 +398,33 @@ def _contradictions(config: Config) -> Iterator[Problem]:
             f"{config.arbitrage.min_quantity:g} is above max_quantity",
             f"up to {config.arbitrage.max_quantity:g}",
         )
+    yield from _contradictory_strategies(config)
     for name, _ in config.practice.lag_ms:
         if name not in config.venues:
             yield unknown("venue", ("practice", "lag_ms", name), config.venues)
+
+
+def _contradictory_strategies(config: Config) -> Iterator[Problem]:
+    making, hedging = config.market_making, config.hedging
+    named = {
+        ("market_making", "markets"): (making.markets, config.markets.symbols),
+        ("arbitrage", "markets"): (config.arbitrage.markets, config.markets.symbols),
+        ("market_making", "quote_exchanges"): (making.quote_exchanges, config.venues),
+        ("market_making", "hedge_exchanges"): (making.hedge_exchanges, config.venues),
+    }
+    for (section, key), (names, known) in named.items():
+        for at, name in enumerate(names):
+            if name not in known:
+                what = f"{shown(name)} is not among the configured ones"
+                yield Problem((section, key, at), what, ", ".join(known))
+    if making.cancel_edge_bps > making.min_edge_bps:
+        what = f"{making.cancel_edge_bps:g} is above min_edge_bps"
+        yield Problem(("market_making", "cancel_edge_bps"), what, f"up to {making.min_edge_bps:g}")
+    clocks = ("alarm_after_ms", "stop_quoting_after_ms", "flatten_after_ms")
+    for first, then in pairwise(clocks):
+        if getattr(hedging, first) > getattr(hedging, then):
+            what = f"{getattr(hedging, first)} is above {then}"
+            yield Problem(("hedging", first), what, f"up to {getattr(hedging, then)}")
 
 
 _SECRET = re.compile(

@@ -140,7 +140,8 @@ def test_a_wrong_type_of_any_key_gives_its_line(
         pytest.param(
             '[engine]\n\nmod = "sim"\n',
             'config.toml:3: engine.mod: unknown key (did you mean "mode"?), '
-            "allowed: mode, status_every_s, log_level, state_dir",
+            "allowed: mode, status_every_s, log_level, state_dir, installation, on_lost_terminal, "
+            "stop_within_ms",
             id="unknown key, nearest named",
         ),
         pytest.param(
@@ -151,7 +152,8 @@ def test_a_wrong_type_of_any_key_gives_its_line(
         pytest.param(
             "\n[engin]\n",
             'config.toml:2: engin: unknown section (did you mean "engine"?), allowed: engine, '
-            "markets, venues, book, arbitrage, limits, practice, terminal, record",
+            "markets, venues, book, market_making, hedging, arbitrage, limits, practice, terminal, "
+            "record",
             id="unknown section",
         ),
         pytest.param(

@@ -136,6 +136,8 @@ class Driver:
                 log.info("stopping reason=%s", reason)
                 self.stopping.set()
                 return Answer(True, "stopping")
+            case _:
+                return Answer(False, "this engine does not trade")
 
     def asked(self, viewer: int, command: Command) -> Answer:
         """What one of several viewers asks."""
