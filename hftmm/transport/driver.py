@@ -229,7 +229,9 @@ class Driver:
     async def _fetch(self, session: VenueSession, request: Request) -> None:
         url = session.base_url(request.route) + request.path
         try:
-            reply = await self._http.request(url, method=request.method)
+            reply = await self._http.request(
+                url, method=request.method, headers=dict(request.headers)
+            )
         except Unavailable as error:
             session.responded(request, 0, str(error).encode(), self.clock())
             return

@@ -92,6 +92,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         purpose: what the answer is for: `instruments`, `book`, `clock`.
         weight: what it costs of the route's published budget.
         listing: key of the listing it concerns, or "".
+        headers: (name, value) of what the request must carry besides.
     """
 
     route: str
@@ -100,6 +101,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     weight: int
     listing: str = ""
     method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Instruments(msgspec.Struct, frozen=True, gc=False):

@@ -49,7 +49,8 @@ _LIVE = "wss://ws.okx.com/ws/v5"
 _DEMO = "wss://wspap.okx.com/ws/v5"
 _REST = "https://openapi.okx.com"
 
-# Orders of the demo need the header x-simulated-trading as well; public calls do not.
+# Both share the REST host, which tells them apart by a header.
+_SIMULATED = ("x-simulated-trading", "1")
 _HOSTS: Mapping[str, Hosts] = {
     mode: {
         "rest": _REST,
@@ -106,7 +107,11 @@ _encoder = msgspec.json.Encoder()
 
 
 class OkxCodec:
-    """OKX v5, public side. A topic is `channel:instId`, as in `books:BTC-USDT`."""
+    """OKX v5, public side. A topic is `channel:instId`, as in `books:BTC-USDT`.
+
+    Args:
+        demo: requests are about demo trading, whose instruments have numbers of their own.
+    """
 
     venue: str = "okx"
     # {"arg":{"channel":"books","instId":"BTC-USDT"},... : the inside of arg names the stream.
@@ -123,6 +128,9 @@ class OkxCodec:
     )
     book_by_rest: bool = False
 
+    def __init__(self, *, demo: bool = False) -> None:
+        self._headers = (_SIMULATED,) if demo else ()
+
     def hosts(self, mode: str) -> Hosts:
         """Base URLs of `live` or `demo`, for accounts opened at www.okx.com.
 
@@ -134,7 +142,7 @@ class OkxCodec:
         return {"public": hosts["public"], "rest": hosts["rest"]}
 
     def clock(self) -> Request:
-        return Request("rest", "/api/v5/public/time", "clock", 1)
+        return Request("rest", "/api/v5/public/time", "clock", 1, headers=self._headers)
 
     def decode_clock(self, body: bytes) -> int:
         rows = answer_rows(body)
@@ -146,7 +154,10 @@ class OkxCodec:
         """One request an instrument type: linear and inverse swaps come in one answer."""
         types = sorted({INSTRUMENT_TYPES[kind] for kind in kinds})
         path = "/api/v5/public/instruments?instType="
-        return [Request("rest", path + type_, "instruments", 1) for type_ in types]
+        return [
+            Request("rest", path + type_, "instruments", 1, headers=self._headers)
+            for type_ in types
+        ]
 
     def decode_instruments(self, request: Request, body: bytes) -> Instruments:
         listings: list[Listing] = []
