@@ -23,6 +23,11 @@ class Kind(StrEnum):
         return self is Kind.SPOT or self is Kind.LINEAR
 
 
+def kind_of(symbol: str) -> Kind:
+    """Of a market by its symbol: `BTC/USDT` is spot, `BTC/USDT:USDT` a perpetual."""
+    return Kind.LINEAR if ":" in symbol else Kind.SPOT
+
+
 def decimal_places(step: Decimal) -> int:
     """Decimal places a grid of this step needs: 0.5 -> 1, 0.10 -> 1, 10 -> 0."""
     exponent = step.normalize().as_tuple().exponent

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -28,10 +28,13 @@ from hftmm.core.order import (
 )
 from hftmm.venues.codec import Hosts
 
+_WHOLE_FINGERPRINT: Final = 16
+"""Characters of a key from which on its fingerprint leaves more than half of it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key of one venue; its repr shows nothing but a fingerprint of the key's name.
+    """A key of one venue; its repr shows nothing of it.
 
     Attributes:
         secret: HMAC secret, or an Ed25519 private key in PEM where the venue takes one.
@@ -41,6 +44,12 @@ class Credentials:
     key: str = field(repr=False)
     secret: str = field(repr=False)
     passphrase: str = field(default="", repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Enough of the key to tell it from others of the same owner, and too little to use."""
+        tail = self.key[-4:] if len(self.key) >= _WHOLE_FINGERPRINT else ""
+        return f"{self.key[:4]}…{tail}"
 
 
 class SignedRequest(msgspec.Struct, frozen=True, gc=False):
@@ -277,6 +286,20 @@ class PrivateCodec(Protocol):
 
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         """What an error answer means: its class, whether the outcome is unknown, and in words."""
+        ...
+
+
+@runtime_checkable
+class Tradable(Protocol):
+    """What the codec of a registered venue also is if orders can be sent there."""
+
+    def private_codec(self, kinds: frozenset[Kind], *, demo: bool) -> PrivateCodec:
+        """Its private side.
+
+        Args:
+            kinds: what is traded.
+            demo: on the venue's test network.
+        """
         ...
 
 

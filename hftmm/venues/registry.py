@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hftmm.config import Config, VenueConfig
 from hftmm.core.errors import ConfigError
+from hftmm.core.instrument import Kind, kind_of
 
 if TYPE_CHECKING:
     from hftmm.venues.codec import VenueCodec
+    from hftmm.venues.private import PrivateCodec
 
+MakePrivate: TypeAlias = "Callable[[frozenset[Kind], bool], PrivateCodec]"
 MakeCodec: TypeAlias = "Callable[[Config, VenueConfig], VenueCodec]"
 
 GROUP: Final = "hftmm.venues"
@@ -33,10 +36,34 @@ def _bybit(config: Config, own: VenueConfig) -> VenueCodec:
 def _okx(config: Config, own: VenueConfig) -> VenueCodec:
     from hftmm.venues.okx import OkxCodec
 
-    return OkxCodec()
+    return OkxCodec(demo=config.engine.mode == "demo")
+
+
+def _binance_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+    from hftmm.venues.binance import BinancePrivateCodec
+
+    # The demo does not tell what a key may do.
+    return BinancePrivateCodec(kinds, restrictions=not demo)
+
+
+def _bybit_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+    from hftmm.venues.bybit import BybitPrivateCodec
+
+    return BybitPrivateCodec(kinds, demo=demo)
+
+
+def _okx_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+    from hftmm.venues.okx import OkxPrivateCodec
+
+    return OkxPrivateCodec(kinds, demo=demo)
 
 
 OURS: Final[dict[str, MakeCodec]] = {"binance": _binance, "bybit": _bybit, "okx": _okx}
+PRIVATE: Final[dict[str, MakePrivate]] = {
+    "binance": _binance_private,
+    "bybit": _bybit_private,
+    "okx": _okx_private,
+}
 
 
 def names() -> tuple[str, ...]:
@@ -52,6 +79,21 @@ def codecs(config: Config) -> dict[str, VenueCodec]:
         ConfigError: a registered venue cannot be loaded.
     """
     return {name: codec(name, config, own) for name, own in config.venues.items() if own.enabled}
+
+
+def private_codecs(config: Config, codecs: Mapping[str, VenueCodec]) -> dict[str, PrivateCodec]:
+    """The private side of each of these venues that has one; the others can only be watched."""
+    from hftmm.venues.private import Tradable
+
+    kinds = frozenset(map(kind_of, config.markets.symbols))
+    demo = config.engine.mode == "demo"
+    found: dict[str, PrivateCodec] = {}
+    for name, codec in codecs.items():
+        if name in PRIVATE:
+            found[name] = PRIVATE[name](kinds, demo)
+        elif isinstance(codec, Tradable):
+            found[name] = codec.private_codec(kinds, demo=demo)
+    return found
 
 
 def codec(name: str, config: Config, own: VenueConfig) -> VenueCodec:
