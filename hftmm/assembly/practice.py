@@ -15,6 +15,7 @@ from hftmm.config import Config
 from hftmm.core.errors import ConfigError, Unavailable
 from hftmm.transport.children import Child
 from hftmm.venues.codec import Hosts, VenueCodec
+from hftmm.venues.private import Credentials
 
 PATIENCE_S: Final = 30.0
 
@@ -31,11 +32,13 @@ class Practice:
         hosts: base URLs by venue.
         control: base URL of their control face; "" if it was not told.
         child: their process, if it is ours.
+        credentials: of an account at each of them; None if they were not told.
     """
 
     hosts: Mapping[str, Hosts]
     control: str
     child: Child | None = None
+    credentials: Credentials | None = None
 
 
 def described(line: bytes, child: Child | None = None) -> Practice:
@@ -56,7 +59,7 @@ def described(line: bytes, child: Child | None = None) -> Practice:
     }
     if not hosts or not isinstance(control, str):
         raise ValueError("no venue in it")
-    return Practice(hosts, control, child)
+    return Practice(hosts, control, child, _credentials(description.get("credentials")))
 
 
 def read_description(file: Path) -> Practice:
@@ -123,6 +126,17 @@ def hosts(
     if not found:
         raise ConfigError(f"no practice venue for {', '.join(codecs)}: name venues.NAME.hosts")
     return found
+
+
+def _credentials(told: object) -> Credentials | None:
+    """
+    Raises:
+        ValueError: something is told that is no key.
+    """
+    try:
+        return None if told is None else msgspec.convert(told, Credentials)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"credentials: {error}") from error
 
 
 def _flat(urls: _Urls) -> dict[str, str]:
