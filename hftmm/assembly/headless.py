@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from hftmm.assembly import practice
 from hftmm.assembly.choice import Choice
+from hftmm.assembly.credentials import credentials_in, variables
 from hftmm.assembly.ending import Ending, unless
 from hftmm.assembly.output import StatusLines, complain, log_to
 from hftmm.assembly.station import assemble
 from hftmm.config import Config
+from hftmm.core.errors import ConfigError
 from hftmm.desk.commands import Answer, Command, View
 from hftmm.desk.snapshot import DeskSnapshot
 
@@ -110,20 +113,42 @@ async def serve_venues(settings: Config, control_port: int, ending: Ending) -> b
 async def check_venues(settings: Config, choice: Choice) -> bool:
     """Prints what the check of each venue says; whether all of it is fine."""
     from hftmm.transport.check import Venue, check
+    from hftmm.transport.check_account import Account
     from hftmm.venues import registry
 
     log_to(sys.stderr, "error")
+    fine = True
+
+    def tell(name: str, text: str, good: bool) -> None:
+        nonlocal fine
+        fine = fine and good
+        _print(f"{name}: {text}")
+
+    mode = settings.engine.mode
     async with AsyncExitStack() as stack:
         found = None
-        if settings.engine.mode == "sim":
+        if mode == "sim":
             found = await practice.ready(await practice.start(choice, stack, None))
         codecs = registry.codecs(settings)
-        fine = True
+        private = registry.private_codecs(settings, codecs)
         for name, urls in practice.hosts(settings, codecs, found).items():
-            async for text, good in check(Venue(codecs[name], urls), settings.markets.symbols):
-                fine = fine and good
-                _print(f"{name}: {text}")
-    return fine
+            account = None
+            try:
+                key = credentials_in(mode, name, found, os.environ)
+            except ConfigError as error:
+                tell(name, str(error).removeprefix(f"{name}: "), False)
+            else:
+                if name not in private:
+                    tell(name, "watch only: this version sends it no orders", True)
+                elif key is not None:
+                    account = Account(private[name], key)
+                elif mode in ("demo", "live"):
+                    tell(name, f"no key: watch only; set {variables(name)} to trade", True)
+            async for text, good in check(
+                Venue(codecs[name], urls, account), settings.markets.symbols
+            ):
+                tell(name, text, good)
+        return fine
 
 
 async def _serve(front: _Front, socket: Path, stack: AsyncExitStack) -> None:
