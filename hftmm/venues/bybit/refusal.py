@@ -37,7 +37,10 @@ _BAND = "the price is outside the band Bybit allows now"
 _CLOCK = "our clock differs from Bybit's: it is measured again"
 _DECIMALS = "price or size has more decimals than the symbol allows"
 _FULL = "too many open orders: cancel some"
-_KEY = "Bybit does not know this key on this host: live, testnet and demo each have their own"
+_KEY = (
+    "Bybit does not know this key on this host: copy it anew; live, testnet and demo each have "
+    "keys of their own"
+)
 _LARGE = "the size is above what the symbol allows"
 _MARGIN = "the margin left is too little"
 _OURS = "too many requests of this account: wait a second"
