@@ -314,14 +314,25 @@ def _confirm_live(settings: Config) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigError("--mode live without a terminal wants HFTMM_LIVE=yes in the environment")
-    enabled = ", ".join(name for name, venue in settings.venues.items() if venue.enabled)
+    from hftmm.assembly.credentials import credentials
+
+    enabled = {name: venue for name, venue in settings.venues.items() if venue.enabled}
+    told = [f"live venues: {', '.join(enabled)}"]
+    for name, venue in enabled.items():
+        key = credentials(name, os.environ)
+        told.append(
+            f"{name}: no key, watch only"
+            if key is None
+            else f"{name}: key {key.fingerprint}; limits: position {venue.max_position}, open"
+            f" orders {venue.max_open_orders}, daily loss {venue.max_daily_loss}"
+        )
     limits = settings.limits
     # Standard output is for status lines alone.
     print(
-        f"live venues: {enabled}",
-        f"limits: position {limits.max_total_position}, worst case {limits.max_worst_case},"
-        f" daily loss {limits.max_daily_loss}, drawdown {limits.max_drawdown}",
-        "keys: none are read; this version watches and does not trade",
+        *told,
+        f"limits in total: position {limits.max_total_position}, worst case"
+        f" {limits.max_worst_case}, open orders {limits.max_open_orders}, daily loss"
+        f" {limits.max_daily_loss}, drawdown {limits.max_drawdown}",
         "type LIVE to go on: ",
         sep="\n",
         end="",
