@@ -529,12 +529,20 @@ def test_an_engine_without_any_venue_keeps_trying_and_says_why(home: Home) -> No
 
 def test_live_wants_its_word_typed(home: Home) -> None:
     (home.folder / "config.toml").write_text(f"[engine]\nstatus_every_s = 0.1\n{CLOSED}")
-    with home.screened("--headless", "--mode", "live") as terminal:
+    key = {
+        "HFTMM_BYBIT_KEY": "bybit-key-of-a-test",
+        "HFTMM_BYBIT_SECRET": "bybit-secret-of-a-test",
+    }
+    with home.screened("--headless", "--mode", "live", **key) as terminal:
         terminal.shows("type LIVE to go on: ")
         assert "live venues: binance, bybit, okx" in terminal.text
+        assert "binance: no key, watch only" in terminal.text
+        assert "bybit: key bybi…test; limits: position 0.5, open orders 20" in terminal.text
+        assert "limits in total: position 1.0, worst case 2.0, open orders" in terminal.text
         terminal.type("live\n")
         assert terminal.finish() == 2
         assert "hftmm: --mode live was not confirmed" in terminal.text
+        assert not any(secret in terminal.text for secret in key.values())
         assert '"mode"' not in terminal.text
     with home.screened("--headless", "--mode", "live") as terminal:
         terminal.shows("type LIVE to go on: ")
@@ -542,6 +550,13 @@ def test_live_wants_its_word_typed(home: Home) -> None:
         terminal.shows('"mode":"live"')
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.finish() == 0
+
+
+def test_live_with_half_a_key_is_wrong_use(home: Home) -> None:
+    with home.screened("--headless", "--mode", "live", HFTMM_OKX_KEY="k") as terminal:
+        assert terminal.finish() == 2
+        assert "okx: the environment has HFTMM_OKX_KEY but no HFTMM_OKX_SECRET" in terminal.text
+        assert "type LIVE" not in terminal.text
 
 
 def test_live_may_be_confirmed_in_the_environment(home: Home) -> None:
