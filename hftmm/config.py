@@ -329,7 +329,7 @@ def load(
         raise document.error(problems)
     config = _read(document.tree, venues, problems)
     if not problems:
-        problems.extend(_contradictions(config))
+        problems.extend(contradictions(config))
     if not problems:
         problems.extend(further(config))
     if problems:
@@ -378,7 +378,7 @@ def _read_venues(
     return read
 
 
-def _contradictions(config: Config) -> Iterator[Problem]:
+def contradictions(config: Config) -> Iterator[Problem]:
     """What no key alone can tell."""
     if not any(venue.enabled for venue in config.venues.values()):
         name = next(iter(config.venues))

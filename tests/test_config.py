@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import textwrap
@@ -18,6 +17,7 @@ from hftmm import config as config_module
 from hftmm import paths
 from hftmm.config import DEFAULT_VENUES, Config, VenueConfig, load
 from hftmm.core.errors import ConfigError
+from hftmm.toml.docs import documented
 from hftmm.toml.lines import line_of
 from hftmm.toml.structs import Key, keys
 
@@ -43,25 +43,6 @@ EVERY_KEY = [
     for name, key in keys(type(section)).items()
 ]
 PLAIN_KEYS = [param for param in EVERY_KEY if param.values[2].holds != "table"]  # type: ignore[union-attr]  # values are (str, str, Key)
-
-
-def documented(name: str) -> dict[str, str]:
-    """Docstrings of the keys of a section struct, and under "" its own."""
-    node = next(
-        node
-        for node in ast.parse(inspect.getsource(config_module)).body
-        if isinstance(node, ast.ClassDef) and node.name == name
-    )
-    texts = {"": (ast.get_docstring(node) or "").partition(": ")[2]}
-    for field, text in zip(node.body, node.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-        ):
-            texts[field.target.id] = str(text.value.value)
-    return texts
 
 
 def complaint(folder: Path, text: str | bytes) -> str:
@@ -102,7 +83,7 @@ def test_every_key_is_explained_where_it_stands(table: str, name: str, key: Key)
     text = SHIPPED.read_text()
     line = line_of(text, (*table.split("."), name))
     assert line is not None, f"{table}.{name} is not in config.toml"
-    explained = documented(type(dict(sections())[table]).__name__)[name]
+    explained = documented(type(dict(sections())[table]))[name]
     assert comment_above(text, line) == f"{explained} Allowed: {key.allowed}."
 
 
@@ -111,7 +92,7 @@ def test_every_section_is_explained_where_it_stands(table: str) -> None:
     text = SHIPPED.read_text()
     line = line_of(text, tuple(table.split(".")))
     assert line is not None
-    explained = documented(type(dict(sections())[table]).__name__)[""]
+    explained = documented(type(dict(sections())[table]))[""]
     assert comment_above(text, line).lower() == explained.lower()
 
 
