@@ -113,14 +113,18 @@ class OrderManager:
         self._changed(order, now_ns)
         return change
 
-    def cancel(self, client_id: str, now_ns: int) -> bool:
-        """Makes an order go, however often that takes; False if it is gone or not ours."""
+    def cancel(self, client_id: str, now_ns: int, *, forced: bool = False) -> bool:
+        """Makes an order go, however often that takes; False if it is gone or not ours.
+
+        Args:
+            forced: send a cancel now, past the rate budget, and also if one was sent before.
+        """
         order = self._register.orders.get(client_id)
         if order is None or order.state.final:
             return False
-        if not order.cancel_wanted:
+        if forced or not order.cancel_wanted:
             order.cancel_wanted = True
-            self._settlement.send_cancel(order, now_ns)
+            self._settlement.send_cancel(order, now_ns, forced=forced)
             self._changed(order, now_ns)
         return True
 

@@ -171,8 +171,10 @@ class Settlement:
         self.outbox.append(Place(order.request))
         self.look_at(order, now_ns + self.policy(order).answer_within_ns)
 
-    def send_cancel(self, order: Order, now_ns: int) -> None:
-        """Queues a cancel ahead of everything else, or remembers it for when the venue takes it."""
+    def send_cancel(self, order: Order, now_ns: int, *, forced: bool = False) -> None:
+        """Queues a cancel ahead of everything else, or remembers it for when the venue takes it,
+        unless it is `forced`.
+        """
         if not order.sent:
             # It was not drained yet, or the venue refused it for the clock: it is not there.
             self.end(order, OrderState.CANCELED, None, "not sent", now_ns, inferred=True)
@@ -181,7 +183,7 @@ class Settlement:
             order.state = OrderState.PENDING_CANCEL
         listing = order.listing
         denial = self._throttles[listing.venue].admit(listing, Traffic.CANCEL, now_ns)
-        if denial is not None:
+        if denial is not None and not forced:
             order.cancel_due_ns = denial.until_ns
             self.look_at(order, denial.until_ns)
             return
