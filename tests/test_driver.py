@@ -7,14 +7,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 
 from hftmm.assembly import practice
-from hftmm.config import Config, MarketsConfig, PracticeConfig
+from hftmm.config import Config, EngineConfig, MarketsConfig, PracticeConfig
 from hftmm.core.events import VenueState
 from hftmm.desk.commands import Practice, Status, Stop, View
 from hftmm.engine.engine import Engine
+from hftmm.sim.okx import OkxPeer
+from hftmm.sim.peers import HttpAnswer, HttpQuery
 from hftmm.sim.server import PracticeVenues
 from hftmm.transport.driver import LONGEST_PAUSE_S, Driver, _seconds, steady_clock
 from hftmm.venues import registry
@@ -288,6 +291,26 @@ async def test_a_fault_without_a_control_face_is_refused_or_told() -> None:
         await until(lambda: driver.command(Practice("okx", "gap")).accepted)
         wanted = "practice fault gap: http://127.0.0.1:9: connection refused"
         await until(lambda: any(wanted in row.text for row in driver.engine.log.rows))
+
+
+class Listening(OkxPeer):
+    """Notes which REST requests are about demo trading."""
+
+    simulated: ClassVar[set[tuple[str, str | None]]] = set()
+
+    def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
+        self.simulated.add((query.path, query.headers.get("x-simulated-trading")))
+        return super().request(query, now_ns)
+
+
+async def test_okx_demo_trading_is_asked_for_instruments_of_its_own() -> None:
+    config = replace(CONFIG, engine=EngineConfig(mode="demo"))
+    async with PracticeVenues(CONFIG, peers={"okx": Listening}) as venues:
+        found = practice.described(json.dumps(venues.description).encode())
+        async with running(made(found.hosts, config)):
+            asked = {("/api/v5/public/time", "1"), ("/api/v5/public/instruments", "1")}
+            await until(lambda: Listening.simulated >= asked)
+    assert Listening.simulated == asked
 
 
 async def test_viewers_look_at_markets_there_are_and_read_the_status() -> None:

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from hftmm.config import Config, VenueConfig
+from hftmm.config import Config, EngineConfig, MarketsConfig, VenueConfig
 from hftmm.core.errors import ConfigError
+from hftmm.core.instrument import Kind
 from hftmm.venues import registry
-from hftmm.venues.okx import OkxCodec
+from hftmm.venues.binance import BinancePrivateCodec
+from hftmm.venues.bybit import BybitPrivateCodec
+from hftmm.venues.okx import OkxCodec, OkxPrivateCodec
+from hftmm.venues.private import Credentials, PrivateCodec
 
 
 class Fourth(OkxCodec):
@@ -24,6 +28,13 @@ class Fourth(OkxCodec):
         self.own = own
 
 
+class Fifth(Fourth):
+    """One at which orders can be placed."""
+
+    def private_codec(self, kinds: frozenset[Kind], *, demo: bool) -> PrivateCodec:
+        return OkxPrivateCodec(kinds, demo=demo)
+
+
 def broken(config: Config, own: VenueConfig) -> OkxCodec:
     raise RuntimeError("no luck today")
 
@@ -33,6 +44,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packages with a venue each, one of ours by name among them."""
     entries = [
         EntryPoint("fourth", f"{__name__}:Fourth", registry.GROUP),
+        EntryPoint("fifth", f"{__name__}:Fifth", registry.GROUP),
         EntryPoint("broken", f"{__name__}:broken", registry.GROUP),
         EntryPoint("gone", "hftmm_gone:Codec", registry.GROUP),
         EntryPoint("okx", f"{__name__}:broken", registry.GROUP),
@@ -50,7 +62,7 @@ def test_ours_come_first_and_others_by_name() -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_other_packages_add_venues_and_replace_none_of_ours() -> None:
-    assert registry.names() == ("binance", "bybit", "okx", "broken", "fourth", "gone")
+    assert registry.names() == ("binance", "bybit", "okx", "broken", "fifth", "fourth", "gone")
     assert type(registry.codec("okx", Config(), VenueConfig())) is OkxCodec
 
 
@@ -76,7 +88,10 @@ def test_a_venue_that_is_not_enabled_is_not_made() -> None:
     [
         ("broken", r"venue broken \(.*:broken\) cannot be loaded: no luck today"),
         ("gone", r"venue gone \(hftmm_gone:Codec\) cannot be loaded: No module named 'hftmm_gone'"),
-        ("fifth", "venue fifth is not registered: one of binance, bybit, okx, broken, fourth"),
+        (
+            "sixth",
+            "venue sixth is not registered: one of binance, bybit, okx, broken, fifth, fourth",
+        ),
     ],
 )
 def test_a_venue_that_cannot_be_had_is_named_with_its_package(name: str, what: str) -> None:
@@ -91,6 +106,57 @@ def test_each_codec_gets_what_the_config_says_for_it() -> None:
     request = codec.request_book(listing)
     assert request is not None
     assert "limit=100" in request.path
+
+
+def private(config: Config) -> dict[str, PrivateCodec]:
+    return registry.private_codecs(config, registry.codecs(config))
+
+
+@pytest.mark.parametrize(
+    ("symbols", "kinds"),
+    [(("BTC/USDT",), {Kind.SPOT}), (("BTC/USDT", "BTC/USDT:USDT"), {Kind.SPOT, Kind.LINEAR})],
+)
+def test_each_venue_of_ours_has_a_private_side_of_the_kinds_that_are_traded(
+    symbols: tuple[str, ...], kinds: set[Kind]
+) -> None:
+    found = private(replace(Config(), markets=MarketsConfig(symbols)))
+    types = [BinancePrivateCodec, BybitPrivateCodec, OkxPrivateCodec]
+    assert list(found) == ["binance", "bybit", "okx"]
+    for codec, wanted in zip(found.values(), types, strict=True):
+        assert type(codec) is wanted
+        assert isinstance(codec, BinancePrivateCodec | BybitPrivateCodec | OkxPrivateCodec)
+        assert codec.kinds == kinds
+
+
+@pytest.mark.parametrize("mode", ["sim", "live", "demo"])
+def test_the_test_networks_differ_by_more_than_their_hosts(mode: str) -> None:
+    demo = mode == "demo"
+    found = private(replace(Config(), engine=EngineConfig(mode=mode)))
+    binance, bybit, okx = found.values()
+    assert isinstance(binance, BinancePrivateCodec)
+    assert binance.restrictions is not demo
+    assert isinstance(bybit, BybitPrivateCodec)
+    assert bybit.demo is demo
+    (request,) = okx.permissions(Credentials("k", "s", "p"), 0)
+    assert ("x-simulated-trading" in request.headers) is demo
+
+
+@pytest.mark.parametrize("mode", ["live", "demo"])
+def test_each_private_side_has_its_routes_among_the_hosts_of_the_mode(mode: str) -> None:
+    config = replace(Config(), engine=EngineConfig(mode=mode))
+    for name, codec in registry.codecs(config).items():
+        hosts = codec.hosts(mode)
+        routes = private(config)[name].private_endpoints(hosts, frozenset({Kind.SPOT, Kind.LINEAR}))
+        assert routes
+        assert all(url.startswith("wss://") for url in routes.values())
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_venue_is_traded_on_if_it_offers_a_private_side() -> None:
+    config = replace(Config(), venues={"fourth": VenueConfig(), "fifth": VenueConfig()})
+    assert list(registry.codecs(config)) == ["fourth", "fifth"]
+    ((name, codec),) = private(config).items()
+    assert (name, type(codec)) == ("fifth", OkxPrivateCodec)
 
 
 def test_names_alone_load_no_codec() -> None:
