@@ -24,6 +24,7 @@ class Key:
         call: action of the desk screen, with its argument; `name` if empty.
         footer: shown in the footer.
         palette: offered in the palette.
+        everywhere: heard before any dialog or input sees the key; an action of the app.
     """
 
     name: str
@@ -34,11 +35,12 @@ class Key:
     call: str = ""
     footer: bool = False
     palette: bool = True
+    everywhere: bool = False
 
     @property
     def action(self) -> str:
         """The action a binding, a click or the palette runs."""
-        return f"screen.{self.call or self.name}"
+        return f"{'app' if self.everywhere else 'screen'}.{self.call or self.name}"
 
     @property
     def heard(self) -> str:
@@ -63,11 +65,15 @@ _OPTION_DIGITS = {
     "alt+6": "section_sign",
     "alt+7": "pilcrow_sign",
     "alt+8": "bullet",
+    "alt+9": "ª",
+    "alt+0": "º",
 }
 
 _NAMES = {
     "up": "↑",
     "down": "↓",
+    "left": "←",
+    "right": "→",
     "pageup": "page up",
     "pagedown": "page down",
     "left_square_bracket": "[",
@@ -83,9 +89,55 @@ def _shown(key: str) -> str:
     return _NAMES.get(key, key)
 
 
-PANES = ("ladder", "nbbo", "arbitrage", "risk", "tape", "log")
+TABS = ("orders", "fills", "positions", "balances", "log", "pnl")
+"""Panes that share one place: one of them shows, the others stand in its title."""
+
+_NUMBERED = ("ladder", "nbbo", "arbitrage", "risk", "strategies", *TABS[:5])
+_PANE_KEYS = {
+    **{name: f"alt+{i % 10}" for i, name in enumerate(_NUMBERED, 1)},
+    "pnl": "alt+p",
+    "tape": "alt+t",
+}
+
+PANES = tuple(_PANE_KEYS)
 
 KEYS: tuple[Key, ...] = (
+    *(
+        Key(
+            f"strategy_{i}",
+            f"{i}",
+            label,
+            f"switch strategy {i}, {name}, on or off; off cancels what it has open",
+            "trading",
+            f"strategy({i})",
+            footer=True,
+        )
+        for i, (label, name) in enumerate(
+            (("mm", "market making"), ("arb", "arbitrage"), ("hedge", "hedger")), 1
+        )
+    ),
+    Key("cancel", "c", "cancel", "cancel the selected order; first selects one", "trading"),
+    Key("halt", "x", "halt", "halt or resume the selected venue", "trading", footer=True),
+    Key("ticket", "o", "ticket", "order ticket; cancel all of a venue", "trading", footer=True),
+    Key("parameters", "p", "params", "change a parameter while running", "trading", footer=True),
+    Key(
+        "flatten",
+        "F",
+        "flatten",
+        "kill, then take every position to zero; asks first",
+        "trading",
+        footer=True,
+    ),
+    Key("rearm", "R", "re-arm", "end a kill; wants a typed word", "trading", footer=True),
+    Key(
+        "kill",
+        "K",
+        "KILL",
+        "cancel everything everywhere at once, over any dialog and while typing",
+        "trading",
+        footer=True,
+        everywhere=True,
+    ),
     Key("market_previous", "[", "previous", "previous market", "market", "market(-1)"),
     Key("market_next", "]", "market", "next market", "market", "market(1)", footer=True),
     Key("markets", "m", "markets", "list of markets with their best quotes", "market", footer=True),
@@ -106,9 +158,11 @@ KEYS: tuple[Key, ...] = (
     Key("page_down", "pagedown", "page", "a page down", "panes", "page(1)", palette=False),
     Key("pane_next", "tab", "pane", "next pane", "panes", "pane(1)", footer=True),
     Key("pane_previous", "shift+tab", "pane", "previous pane", "panes", "pane(-1)"),
+    Key("tab_next", "right", "tab", f"next of {', '.join(TABS)}", "panes", "tab(1)"),
+    Key("tab_previous", "left", "tab", "the one before it", "panes", "tab(-1)"),
     *(
-        Key(f"pane_{name}", f"alt+{i}", name, f"go to the {name} pane", "panes", f"go('{name}')")
-        for i, name in enumerate(PANES, 1)
+        Key(f"pane_{name}", key, name, f"go to the {name} pane", "panes", f"go('{name}')")
+        for name, key in _PANE_KEYS.items()
     ),
     Key(
         "freeze",
@@ -130,7 +184,7 @@ KEYS: tuple[Key, ...] = (
         palette=False,
     ),
     Key("help", "?", "help", "all keys, and how to read each pane", "desk", footer=True),
-    Key("quit", "q", "quit", "leave the terminal", "desk", footer=True),
+    Key("quit", "q", "quit", "cancel, verify, leave; attached: only leave", "desk", footer=True),
 )
 
 
@@ -175,7 +229,14 @@ class KeyTable:
         return [
             Binding(key.heard, key.action, key.label, show=key.footer, id=key.name)
             for key in self.keys
+            if not key.everywhere
         ]
+
+    @property
+    def everywhere(self) -> dict[str, str]:
+        """Actions that no dialog or input is in the way of, by key as Textual tells of it."""
+        bindings = [Binding(key.heard, key.action) for key in self.keys if key.everywhere]
+        return {one.key: one.action for one in Binding.make_bindings(bindings)}
 
     def named(self, name: str) -> Key:
         """The entry of that name; KeyError if there is none."""

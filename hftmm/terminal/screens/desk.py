@@ -10,29 +10,37 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widgets import Input
 
 from hftmm.config import TerminalConfig
-from hftmm.desk.commands import View
+from hftmm.desk.commands import Cancel, View
 from hftmm.desk.handle import Desk
 from hftmm.desk.snapshot import DeskSnapshot, LogRow
-from hftmm.terminal.bindings import PANES, KeyTable
+from hftmm.terminal.bindings import PANES, TABS, KeyTable
 from hftmm.terminal.grouping import finer, sensible, wider
 from hftmm.terminal.picture import SILENT_AFTER_NS, Picture
+from hftmm.terminal.screens.acting import ActingScreen
 from hftmm.terminal.screens.help import HelpScreen
 from hftmm.terminal.screens.markets import MarketsScreen
 from hftmm.terminal.themes import Ink, Theme
+from hftmm.terminal.widgets.alarm import Alarm
 from hftmm.terminal.widgets.arbitrage import ArbitragePane
 from hftmm.terminal.widgets.banner import Banner
+from hftmm.terminal.widgets.differences import Differences
+from hftmm.terminal.widgets.fills import FillsPane
 from hftmm.terminal.widgets.footer import KeyBar
 from hftmm.terminal.widgets.header import Header
+from hftmm.terminal.widgets.holdings import BalancesPane, PositionsPane
 from hftmm.terminal.widgets.ladder import LadderPane
 from hftmm.terminal.widgets.lines import LineWidget
 from hftmm.terminal.widgets.log import LogPane
 from hftmm.terminal.widgets.nbbo import NbboLine, NbboPane
+from hftmm.terminal.widgets.orders import OrdersPane
 from hftmm.terminal.widgets.pane import Pane
+from hftmm.terminal.widgets.pnl import PnlPane
 from hftmm.terminal.widgets.risk import RiskLine, RiskPane
+from hftmm.terminal.widgets.strategies import StrategiesPane
+from hftmm.terminal.widgets.tab import Tab
 from hftmm.terminal.widgets.tape import TapePane
 
 # Price groups asked for a side beyond those in sight, so that a scroll finds them there.
@@ -40,10 +48,11 @@ _SPARE_ROWS = 20
 _UNDER_DIALOG_NS = 500_000_000
 
 
-class DeskScreen(Screen[None]):
+class DeskScreen(ActingScreen):
     """Pulls the newest snapshot and draws what changed, `frames_per_s` times a second.
 
     Args:
+        owned: leaving ends the engine.
         now_ns: the viewer's clock, ns since the epoch.
         themes: by name; the key `t` goes through them in this order.
     """
@@ -56,16 +65,15 @@ class DeskScreen(Screen[None]):
         desk: Desk,
         config: TerminalConfig,
         *,
+        owned: bool,
         now_ns: Callable[[], int],
         table: KeyTable,
         themes: Mapping[str, Theme],
         notes: tuple[LogRow, ...],
     ) -> None:
-        super().__init__()
-        self.desk = desk
+        super().__init__(desk, now_ns, owned=owned)
         self.view = View()
         self._config = config
-        self._now_ns = now_ns
         self._table = table
         self._themes = themes
         self._notes = notes
@@ -80,17 +88,27 @@ class DeskScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Header(id="header")
+        yield Alarm(id="alarm")
         yield NbboLine(id="nbbo-line")
-        with Container(id="desk"):
-            with Vertical(id="left"):
-                yield LadderPane(auto_centre=self._config.auto_centre, id="ladder")
-                with Horizontal(id="lower"):
-                    yield TapePane(id="tape")
+        yield Differences(id="differences")
+        with Vertical(id="desk"):
+            with Container(id="upper"):
+                with Vertical(id="left"):
+                    yield LadderPane(auto_centre=self._config.auto_centre, id="ladder")
+                    yield StrategiesPane(id="strategies")
+                with Vertical(id="right"):
+                    yield NbboPane(id="nbbo")
+                    yield ArbitragePane(id="arbitrage")
+                    yield RiskPane(id="risk")
+            with Horizontal(id="lower"):
+                with Container(id="tabs"):
+                    yield OrdersPane(id="orders")
+                    yield FillsPane(id="fills")
+                    yield PositionsPane(id="positions")
+                    yield BalancesPane(id="balances")
                     yield LogPane(id="log")
-            with Vertical(id="right"):
-                yield NbboPane(id="nbbo")
-                yield ArbitragePane(id="arbitrage")
-                yield RiskPane(id="risk")
+                    yield PnlPane(id="pnl")
+                yield TapePane(id="tape")
         yield Input(placeholder="log lines that contain: enter keeps, escape clears", id="filter")
         yield RiskLine(id="risk-line")
         yield KeyBar(self._table)
@@ -98,6 +116,7 @@ class DeskScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
+        self.query_one(OrdersPane).add_class("-shown")
         self._make_current("ladder")
         self.app.theme_changed_signal.subscribe(self, lambda _: self.pull())
         self.call_after_refresh(self.pull)
@@ -124,6 +143,7 @@ class DeskScreen(Screen[None]):
             frozen_ns=None if self._frozen_since is None else now_ns - self._frozen_since,
             view=self.view if self._frozen_since is None else self._frozen_view,
             notes=self._notes,
+            notice=self.notices.shown(now_ns),
         )
 
     def _tick(self) -> None:
@@ -141,6 +161,8 @@ class DeskScreen(Screen[None]):
             self._newest_number = snapshot.number
             self._newest_ns = self._now_ns()
             self._settle_view(snapshot)
+            self.notices.hear(snapshot.log, self._newest_ns)
+            self._mark_kill(snapshot)
             if self._frozen_since is None:
                 self._shown = snapshot
         picture = self.picture
@@ -152,16 +174,24 @@ class DeskScreen(Screen[None]):
                 widget.use(grey if isinstance(widget, Pane | NbboLine | RiskLine) else plain)
                 widget.paint(picture)
 
+    def _mark_kill(self, snapshot: DeskSnapshot) -> None:
+        """Frames the whole screen while killed; the moment of a kill ends a held picture."""
+        killed = snapshot.kill is not None and snapshot.state == "KILLED"
+        if killed and not self.has_class("-killed"):
+            self._frozen_since = None
+        self.set_class(killed, "-killed")
+        self.border_title = "✕ KILLED ✕" if killed else ""
+        self.border_subtitle = f"{self._table.named('rearm').shown} re-arms" if killed else ""
+
     @property
     def repainted(self) -> int:
         """Lines the last picture repainted."""
         return sum(widget.repainted for widget in self._painted())
 
-    def _painted(self) -> Iterator[Pane | Header | NbboLine | RiskLine | KeyBar | Banner]:
-        """Every line widget in sight, and the banner, which shows itself."""
+    def _painted(self) -> Iterator[LineWidget]:
+        """Every line widget in sight, and those that show themselves."""
         for widget in self.query(LineWidget):
-            assert isinstance(widget, Pane | Header | NbboLine | RiskLine | KeyBar | Banner)
-            if isinstance(widget, Banner) or (widget.size and widget.region):
+            if widget.SHOWS_ITSELF or (widget.size and widget.region):
                 yield widget
 
     def _ink(self, *, grey: bool) -> Ink:
@@ -265,6 +295,10 @@ class DeskScreen(Screen[None]):
         self.pull()
 
     @property
+    def pointed(self) -> Pane:
+        return self._current
+
+    @property
     def _current(self) -> Pane:
         try:
             return self.query_one("Pane.-current", Pane)
@@ -273,8 +307,20 @@ class DeskScreen(Screen[None]):
 
     def action_pane(self, step: int) -> None:
         """The next pane, or the previous one."""
-        at = PANES.index(self._current.id or PANES[0])
-        self.action_go(PANES[(at + step) % len(PANES)])
+        shown = self._shown_tab.id
+        panes = [name for name in PANES if name not in TABS or name == shown]
+        at = panes.index(self._current.id or panes[0])
+        self.action_go(panes[(at + step) % len(panes)])
+
+    def action_tab(self, step: int) -> None:
+        """The next tab, or the previous one; first the one in sight, if another pane is current."""
+        shown = self._shown_tab
+        at = TABS.index(shown.id or TABS[0])
+        self.action_go(TABS[(at + step * (shown is self._current)) % len(TABS)])
+
+    @property
+    def _shown_tab(self) -> Tab:
+        return self.query_one("Tab.-shown", Tab)
 
     def action_go(self, name: str) -> None:
         """The pane of that name, brought to the front where one shows at a time."""
@@ -291,9 +337,26 @@ class DeskScreen(Screen[None]):
         """Marks the pane and the containers around it: the style sheet shows them."""
         chosen = self.query_one(f"#{name}", Pane)
         marked = {chosen, *chosen.ancestors}
-        for widget in self.query("Pane, #left, #right, #lower"):
+        for widget in self.query("Pane, #desk Container, #desk Horizontal, #desk Vertical"):
             widget.set_class(widget in marked, "-current")
+        if isinstance(chosen, Tab):
+            for tab in self.query(Tab):
+                tab.set_class(tab is chosen, "-shown")
         self.call_after_refresh(self.pull)
+
+    # Orders
+
+    def action_cancel(self) -> None:
+        """Cancels the selected order; without one, goes to the orders and selects the newest."""
+        pane = self.query_one(OrdersPane)
+        order = pane.selected
+        if order is not None and order.live and self._current is pane:
+            self.desk.send(Cancel(order.client_id))
+            return
+        self.action_go("orders")
+        if order is None:
+            pane.select(0)
+            self.pull()
 
     # The desk
 
@@ -343,7 +406,3 @@ class DeskScreen(Screen[None]):
     def action_help(self) -> None:
         """All keys, and how to read each pane."""
         self.app.push_screen(HelpScreen(self._table, list(self.query(Pane))))
-
-    def action_quit(self) -> None:
-        """Leaves the terminal."""
-        self.app.exit()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hftmm.desk.snapshot import ArbitrageTotals, OpportunityRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
-from hftmm.terminal.widgets.columns import Column, cell, fitting, header
+from hftmm.terminal.widgets.columns import Column, fitting, header, written
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
@@ -118,7 +118,7 @@ def _crossing_line(row: _Crossing) -> Line:
         "market": (fmt.plain(fmt.market_name(one.market)), plain),
         "result": (result, plain),
     }
-    return tuple(cell(texts[column.name][0], column, texts[column.name][1]) for column in columns)
+    return written(texts, columns)
 
 
 def _totals_line(totals: ArbitrageTotals, width: int) -> Line:

@@ -15,6 +15,7 @@ class Banner(LineWidget):
     """Says why the screen is empty or grey; takes no room otherwise."""
 
     GROUND = "raised"
+    SHOWS_ITSELF = True
 
     def paint(self, picture: Picture) -> None:
         """Shows itself with what there is to say, or hides."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hftmm.terminal.format import fit
@@ -18,7 +18,9 @@ class Column:
         width: cells, the gap to its left included.
         left: left-aligned, words; otherwise right-aligned, numbers.
         gap: blank cells before what is left-aligned.
-        stretch: takes what room is left over.
+        stretch: takes what room is left over, or its part of it.
+        spared: a column spared more is lost later.
+        places: decimals that numbers have room for, so that their points stand in one line.
     """
 
     name: str
@@ -27,6 +29,18 @@ class Column:
     stretch: bool = False
     gap: int = 2
     spared: int = 0
+    places: int = 0
+
+
+def decimals(name: str, texts: Iterable[str], *, least: int = 0, spared: int = 0) -> Column:
+    """A column for decimal texts, as wide as they need with their points in one line."""
+    whole = places = 0
+    for text in texts:
+        front, _, rest = text.partition(".")
+        whole = max(whole, len(front))
+        places = max(places, len(rest))
+    width = max(len(name), least, whole + places + (places > 0)) + 2
+    return Column(name, width, spared=spared, places=places)
 
 
 def fitting(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
@@ -38,7 +52,8 @@ def fitting(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
     kept = list(columns)
     while kept and sum(map(_least, kept)) > width:
         kept.remove(min(reversed(kept), key=lambda column: column.spared))
-    spare = width - sum(map(_least, kept))
+    stretching = sum(column.stretch for column in kept)
+    spare = (width - sum(map(_least, kept))) // max(1, stretching)
     return tuple(
         replace(column, width=_least(column) + spare) if column.stretch else column
         for column in kept
@@ -51,12 +66,20 @@ def _least(column: Column) -> int:
 
 def header(columns: Sequence[Column]) -> Line:
     """The names of the columns, placed as their cells are."""
-    return tuple(cell(column.name, column, "dim") for column in columns)
+    return tuple(cell(column.name, replace(column, places=0), "dim") for column in columns)
+
+
+def written(cells: Mapping[str, Span], columns: Sequence[Column]) -> Line:
+    """The line of a row: of its cells, by the names of their columns, those there is room for."""
+    return tuple(cell(cells[column.name][0], column, cells[column.name][1]) for column in columns)
 
 
 def cell(text: str, column: Column, role: str) -> Span:
     """Text in its column; words too long end in an ellipsis, numbers are never cut."""
     if not column.left:
+        if column.places and text:
+            rest = text.partition(".")[2]
+            text += " " * (column.places - len(rest) + (0 if rest else 1))
         return text.rjust(column.width), role
     gap = " " * column.gap
     return gap + fit(text, column.width - column.gap), role

@@ -8,7 +8,7 @@ goes to the compositor as it is, which is what makes ten pictures a second affor
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -18,6 +18,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hftmm.terminal.picture import Picture
 from hftmm.terminal.themes import FALLBACK, Ink
 
 Span: TypeAlias = tuple[str, str]
@@ -39,11 +40,13 @@ class LineWidget(Widget):
     Subclasses say how a row becomes a line (`draw`).
 
     Attributes:
+        SHOWS_ITSELF: comes and goes by what there is to say: painted also while out of sight.
         repainted: lines repainted by the last `show`.
     """
 
     ALLOW_SELECT = False
-    GROUND = "pane"
+    GROUND: ClassVar[str] = "pane"
+    SHOWS_ITSELF: ClassVar[bool] = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's own argument
         super().__init__(id=id, classes=classes)
@@ -56,6 +59,10 @@ class LineWidget(Widget):
         self._bright: dict[int, tuple[int, frozenset[int]]] = {}
         self._extent = Size()
         self._filters: list[LineFilter] = []
+
+    def paint(self, picture: Picture) -> None:
+        """Draws what changed since the picture before."""
+        raise NotImplementedError
 
     def draw(self, row: Hashable) -> Line:
         """The line of a row, at most as wide as the content; called only when the row is new."""

@@ -11,7 +11,7 @@ from hftmm.desk.snapshot import LogRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.lines import Line
-from hftmm.terminal.widgets.pane import Pane
+from hftmm.terminal.widgets.tab import Tab
 
 _SIGNS = {"debug": ("·", "dim"), "warning": ("!", "warning"), "error": ("✕", "danger")}
 _SOURCE = 9
@@ -24,7 +24,7 @@ class _Entry(NamedTuple):
     first: bool
 
 
-class LogPane(Pane):
+class LogPane(Tab):
     """A line an event, broken where the pane ends; follows the newest until scrolled away."""
 
     TITLE = "log"

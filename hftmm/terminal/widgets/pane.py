@@ -35,6 +35,7 @@ class Pane(LineWidget, can_focus=True):
         self.top = 0
         self._moved = False
         self._held = False
+        self._title: Line = ()
         self._label: Line = ()
         self._border: tuple[Strip, Strip] | None = None
 
@@ -42,9 +43,23 @@ class Pane(LineWidget, can_focus=True):
         """All rows of the pane, the fixed ones first; those out of sight are not drawn."""
         raise NotImplementedError
 
+    @property
+    def selected_venue(self) -> str:
+        """The venue of the selected row; "" where rows are not of venues, or none is selected."""
+        return ""
+
+    @property
+    def selected_price(self) -> float | None:
+        """The price of the selected row; None where rows have none, or none is selected."""
+        return None
+
     def foot(self, picture: Picture) -> Sequence[Hashable]:
         """Rows that stay at the bottom of the pane."""
         return ()
+
+    def title(self, picture: Picture) -> Line:
+        """What stands at the left of the frame's top."""
+        return ((f" {self.TITLE} ", "bold accent"),)
 
     def label(self, picture: Picture) -> Line:
         """What stands at the right of the frame's top."""
@@ -56,9 +71,9 @@ class Pane(LineWidget, can_focus=True):
 
     def paint(self, picture: Picture) -> None:
         """Draws what changed since the picture before."""
-        label = self.label(picture)
-        if label != self._label:
-            self._label = label
+        title, label = self.title(picture), self.label(picture)
+        if (title, label) != (self._title, self._label):
+            self._title, self._label = title, label
             self._reframe()
         held = picture.frozen_ns is not None
         if held != self._held:
@@ -156,7 +171,7 @@ class Pane(LineWidget, can_focus=True):
     def _frame(self) -> tuple[Strip, Strip]:
         edge = self._edge
         width = self._extent.width
-        title: list[Span] = [("┌─", edge), (f" {self.TITLE} ", "bold accent")]
+        title: list[Span] = [("┌─", edge), *self._title]
         label = self._label
         room = width - width_of(title) - 2
         if label and width_of(label) + 2 > room:
