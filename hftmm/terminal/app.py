@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -22,10 +23,14 @@ from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.themes import load_themes
 
 
-class HftmmApp(App[None]):
-    """Shows a desk until the operator leaves; the engine behind it is not stopped.
+class HftmmApp(App[str]):
+    """Shows a desk until the operator leaves.
+
+    Its result is what was not verified at the venues when the operator left an engine of their
+    own before its end, "" if nothing was left open.
 
     Args:
+        owned: leaving ends the engine, and waits for it; otherwise it goes on.
         now_ns: the viewer's clock, ns since the epoch.
         faults: practice faults the palette offers, what each does by name.
         folders: where theme files are, later folders win; those of `hftmm.paths` if not given.
@@ -45,6 +50,7 @@ class HftmmApp(App[None]):
         desk: Desk,
         config: TerminalConfig,
         *,
+        owned: bool = False,
         now_ns: Callable[[], int] = time.time_ns,
         faults: Mapping[str, str] | None = None,
         folders: Iterable[Path] | None = None,
@@ -66,6 +72,7 @@ class HftmmApp(App[None]):
         self._desk_screen = DeskScreen(
             desk,
             config,
+            owned=owned,
             now_ns=now_ns,
             table=self.table,
             themes=self.themes,
@@ -81,6 +88,23 @@ class HftmmApp(App[None]):
 
     def on_mount(self) -> None:
         self.set_keymap({key.name: key.heard for key in self.table.keys})
+
+    async def on_event(self, event: events.Event) -> None:
+        # A binding of the app, even one with priority, is lost to an input that has the focus.
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            action = self.table.everywhere.get(event.key)
+            if action is not None:
+                await self.run_action(action)
+                return
+        await super().on_event(event)
+
+    def action_kill(self) -> None:
+        """Kills, whatever lies over the desk."""
+        self._desk_screen.kill(f"key {self.table.named('kill').shown}")
+
+    def leave(self, reason: str) -> None:
+        """What the key q does, for whoever else ends the terminal: a signal, a lost connection."""
+        self._desk_screen.leave(reason)
 
 
 def _notes(problems: Iterable[str], ns: int) -> tuple[LogRow, ...]:

@@ -10,7 +10,8 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.markup import escape
 
-from hftmm.desk.commands import Practice
+from hftmm.desk.commands import Accept, CancelAll, Command, Halt, Practice, Resume, Toggle
+from hftmm.desk.snapshot import DeskSnapshot
 from hftmm.terminal.screens.desk import DeskScreen
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class _Entry(NamedTuple):
 
 
 class DeskCommands(Provider):
-    """Keys from the table, then markets, themes and, on practice venues, faults."""
+    """Keys from the table, then what the engine can be told, markets, themes, practice faults."""
 
     async def discover(self) -> Hits:
         for entry in self._entries():
@@ -51,6 +52,9 @@ class DeskCommands(Provider):
         for key in app.table.keys:
             if key.palette:
                 yield _Entry(key.text, f"key {key.shown}", partial(app.run_action, key.action))
+        newest = screen.newest
+        if newest is not None:
+            yield from _commands(screen, newest)
         for symbol in screen.symbols:
             yield _Entry(f"market {symbol}", "look at this market", partial(screen.look_at, symbol))
         for name in app.themes:
@@ -62,6 +66,32 @@ class DeskCommands(Provider):
             for fault, text in app.faults.items():
                 command = Practice(venue=venue, fault=fault)
                 yield _Entry(f"practice {venue} {fault}", text, partial(screen.desk.send, command))
+
+
+def _commands(screen: DeskScreen, snapshot: DeskSnapshot) -> Iterator[_Entry]:
+    """Everything an engine can be told, of what it shows now."""
+
+    def entry(name: str, text: str, command: Command) -> _Entry:
+        return _Entry(name, text, partial(screen.order, command))
+
+    for strategy in snapshot.strategies:
+        turned = "off" if strategy.on else "on"
+        text = "its open orders are canceled" if strategy.on else "it may send orders"
+        yield entry(f"{strategy.name} {turned}", text, Toggle(strategy.name, on=not strategy.on))
+    yield entry("cancel all", "every order of ours, everywhere", CancelAll())
+    for row in snapshot.risk:
+        venue = row.venue
+        yield entry(f"cancel all {venue}", "every order of ours there", CancelAll(venue))
+        if row.halted:
+            yield entry(f"resume {venue}", f"end its halt: {row.halted}", Resume(venue))
+        else:
+            yield entry(f"halt {venue}", "cancel its orders, let only reducing pass", Halt(venue))
+    for venue in dict.fromkeys(venue for venue, _ in snapshot.differences):
+        told = "; ".join(text for other, text in snapshot.differences if other == venue)
+        yield entry(f"accept {venue}", f"take the venue's word: {told}", Accept(venue))
+    for parameter in snapshot.parameters:
+        run = partial(screen.parameter, parameter.key)
+        yield _Entry(f"set {parameter.key}", f"now {parameter.value}: {parameter.words}", run)
 
 
 def _use(app: HftmmApp, theme: str) -> None:

@@ -31,6 +31,7 @@ class Picture:
         frozen_ns: how long the operator has held the picture; None while it moves.
         view: what the operator chose to look at.
         notes: log lines of the terminal itself.
+        notice: what the operator must not miss just now, one line; "" if nothing.
     """
 
     shown: DeskSnapshot | None
@@ -41,6 +42,7 @@ class Picture:
     frozen_ns: int | None = None
     view: View = View()  # noqa: RUF009 - frozen, so that sharing the default is sharing a value
     notes: tuple[LogRow, ...] = ()
+    notice: str = ""
 
     @property
     def grey(self) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from hftmm.terminal import format as fmt
 from hftmm.terminal.bindings import Key, KeyTable
 from hftmm.terminal.picture import Picture
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 
-_ALWAYS = ("help", "quit")
+_ALWAYS = ("kill", "help", "quit")
 
 
 class KeyBar(LineWidget):
-    """One line of keys; those without room go from the right, never help and quit."""
+    """One line of keys, or what the operator must not miss; those without room go from the right,
+    never kill, help and quit.
+    """
 
     GROUND = "raised"
 
@@ -22,12 +25,20 @@ class KeyBar(LineWidget):
 
     def paint(self, picture: Picture) -> None:
         """Draws what changed since the picture before."""
-        self.show([self.size.width], picture.now_ns)
+        self.show([(self.size.width, picture.notice)], picture.now_ns)
 
     def draw(self, row: Hashable) -> Line:
-        width = row if isinstance(row, int) else 0
+        match row:
+            case (int(width), str(notice)):
+                return self._line(width, notice)
+            case _:
+                return ()
+
+    def _line(self, width: int, notice: str) -> Line:
         last = _spans([key for key in self._keys if key.name in _ALWAYS])
         room = width - width_of(last)
+        if notice:
+            return ((fmt.fit(f" ! {fmt.plain(notice)}", room), "bold badge on warning"), *last)
         line: list[Span] = []
         for key in self._keys:
             spans = _spans([key])
@@ -40,11 +51,11 @@ class KeyBar(LineWidget):
 
 
 def _spans(keys: Sequence[Key]) -> list[Span]:
-    return [
-        span
-        for key in keys
-        for span in (
-            (f" {key.shown}", f"bold accent on raised @{key.action}"),
-            (f" {key.label} ", f"dim on raised @{key.action}"),
-        )
-    ]
+    spans: list[Span] = []
+    for key in keys:
+        shown, label = ("bold accent on raised", "dim on raised")
+        if key.everywhere:
+            shown = label = "bold badge on danger"
+        spans.append((f" {key.shown}", f"{shown} @{key.action}"))
+        spans.append((f" {key.label} ", f"{label} @{key.action}"))
+    return spans

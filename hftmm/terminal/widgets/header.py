@@ -23,6 +23,7 @@ _STATES = {
     "KILLED": ("✕", "danger"),
     "RECOVERING": ("◐", "warning"),
     "FINISHED": ("■", "accent"),
+    "STOPPING": ("◐", "warning"),
     "DISCONNECTED": ("✕", "danger"),
 }
 _NS = 1_000_000_000
