@@ -14,10 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from hftmm.core.instrument import Kind, Side
 from hftmm.core.order import (
-    AmendIntent,
     Fill,
     OrderAnswer,
-    OrderIntent,
     OrderState,
     OrderUpdate,
     Rejection,
@@ -26,10 +24,9 @@ from hftmm.execution.action import Action, Amend, Cancel, FetchFills, Place, Que
 from hftmm.execution.client_ids import ClientIds, number
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
-from hftmm.risk.approval import Approved, Refused
-from hftmm.risk.limits import Gate
+from hftmm.risk.approval import Approved
 from hftmm.venues.private import PrivateRules
-from tests.books import MS, SECOND, listing
+from tests.books import MS, SECOND
 from tests.orders import (
     PERPETUAL,
     SPOT,
@@ -697,61 +694,3 @@ def test_an_installation_is_a_letter_and_three_of_letters_and_digits(name: str) 
 def test_a_strategy_is_two_letters_or_digits() -> None:
     with pytest.raises(ValueError, match="strategy"):
         ClientIds("inst", 0, START).next("mmm")
-
-
-def intent(price: str = "100", size: str = "1", *, reduce_only: bool = False) -> OrderIntent:
-    of = listing(kind=Kind.LINEAR, tick="0.5", lot="0.01", min_size="0.1", min_notional="20")
-    return order_intent(size, price, of=of, reduce_only=reduce_only)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "words"),
-    [
-        (intent("100.3"), "tick: 100.3 against 0.5, not a multiple of the tick"),
-        (intent(size="0.105"), "lot: 0.105 against 0.01, not a multiple of the lot"),
-        (intent(size="0.09"), "min_size: 0.09 against 0.1"),
-        (intent(size="0.1"), "min_notional: 10.0 against 20"),
-        (intent("0"), "price: 0 against 0, a price is above zero"),
-        (intent(size="-1"), "size: -1 against 0, a size is above zero"),
-        (intent("NaN"), "price: NaN against 0, a price is above zero"),
-    ],
-)
-def test_what_the_venue_would_refuse_is_refused_here_with_the_numbers(
-    wanted: OrderIntent, words: str
-) -> None:
-    verdict = Gate().review(wanted)
-    assert isinstance(verdict, Refused)
-    assert str(verdict) == words
-
-
-def test_a_reduce_only_remainder_below_the_minimum_notional_may_be_closed() -> None:
-    small = intent(size="0.1", reduce_only=True)
-    assert isinstance(Gate().review(small, reducing=True), Approved)
-    assert isinstance(Gate().review(small), Refused)
-
-
-def test_a_halted_venue_takes_reducing_orders_and_a_kill_takes_none() -> None:
-    gate = Gate()
-    gate.halted["binance"] = "loss limit"
-    verdict = gate.review(intent())
-    assert str(verdict) == "halted: binance: loss limit"
-    assert isinstance(gate.review(intent(), reducing=True), Approved)
-    gate.killed = "by hand"
-    assert str(gate.review(intent(), reducing=True)) == "killed: by hand"
-    change = AmendIntent("a", PERPETUAL, "buy", ONE, ONE)
-    assert str(gate.review(change)) == "killed: by hand"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"kind": Kind.INVERSE}, "kind: binance BTC/USDT:USDT: inverse is not traded"),
-        ({"inferred": True}, "definition: binance BTC/USDT:USDT: the venue has not defined it yet"),
-        ({"status": "halt"}, "trading: binance BTC/USDT:USDT is halt"),
-    ],
-)
-def test_a_listing_that_does_not_trade_is_refused(change: dict[str, object], words: str) -> None:
-    of = listing(kind=Kind.LINEAR)
-    for name, value in change.items():
-        object.__setattr__(of, name, value)
-    assert str(Gate().review(order_intent(of=of))) == words

@@ -163,15 +163,7 @@ class Portfolio:
         self, listing: Listing, client_id: str, side: Side, price: Decimal, remaining: Decimal
     ) -> None:
         """An order may still trade this much; 0 when it is gone. Reducing orders need none."""
-        venue, wallet = listing.venue, self._wallet_name(listing)
-        if listing.kind is not Kind.SPOT:
-            amount = price * remaining / self._leverage
-            where = Wallet(venue, wallet, listing.settle)
-        elif side == "buy":
-            amount, where = price * remaining, Wallet(venue, wallet, listing.quote)
-        else:
-            amount, where = remaining, Wallet(venue, wallet, listing.base)
-        self._reserved.hold(client_id, where, amount)
+        self._reserved.hold(client_id, *self.needs(listing, side, price, remaining))
 
     # ---- what the venues say ------------------------------------------------------------------
 
@@ -241,7 +233,11 @@ class Portfolio:
 
     def position(self, listing: Listing) -> Decimal:
         """Base coins, negative is short; of spot what was traded since the day was opened."""
-        holding = self._holdings.get(listing.key)
+        return self.held(listing.key)
+
+    def held(self, key: str) -> Decimal:
+        """The position of a listing, by its key."""
+        holding = self._holdings.get(key)
         return ZERO if holding is None else holding.size
 
     def entry(self, listing: Listing) -> Decimal | None:
@@ -309,6 +305,19 @@ class Portfolio:
         if told is None:
             return max(ours, ZERO)
         return max(min(ours, told.available - self._reserved.fresh(where)), ZERO)
+
+    def needs(
+        self, listing: Listing, side: Side, price: Decimal, size: Decimal
+    ) -> tuple[Wallet, Decimal]:
+        """The wallet that pays for an order, and how much: the price of a spot buy, the coins of
+        a spot sell, the margin of a perpetual.
+        """
+        venue, wallet = listing.venue, self._wallet_name(listing)
+        if listing.kind is not Kind.SPOT:
+            return Wallet(venue, wallet, listing.settle), price * size / self._leverage
+        if side == "buy":
+            return Wallet(venue, wallet, listing.quote), price * size
+        return Wallet(venue, wallet, listing.base), size
 
     def wallets(self, venue: str) -> list[Wallet]:
         """Wallets of a venue that hold anything."""
