@@ -259,7 +259,7 @@ def record(
 
 @app.command
 def check(*, config: ConfigFile = None, mode: WhichVenues = None) -> int:
-    """Validates the config and says in words whether each venue can be reached and told time."""
+    """Says in words what is wrong with config, venues' reachability, clocks, keys and accounts."""
     from hftmm.assembly.headless import check_venues
 
     choice = Choice(config, {"engine.mode": mode})
