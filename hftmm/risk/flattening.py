@@ -83,7 +83,7 @@ class Flattening:
         size = listing.size(abs(held))
         perpetual = listing.kind is Kind.LINEAR
         if not perpetual and size * price < listing.min_notional:
-            return f"is worth {size * price:f}, below the smallest order {listing.min_notional:f}"
+            return f"is worth {size * price:.2f}, below the smallest order {listing.min_notional:f}"
         intent = OrderIntent(
             CODE,
             listing,
