@@ -72,7 +72,7 @@ def _commands(screen: DeskScreen, snapshot: DeskSnapshot) -> Iterator[_Entry]:
     """Everything an engine can be told, of what it shows now."""
 
     def entry(name: str, text: str, command: Command) -> _Entry:
-        return _Entry(name, text, partial(screen.order, command))
+        return _Entry(name, text, partial(screen.command, command))
 
     for strategy in snapshot.strategies:
         turned = "off" if strategy.on else "on"

@@ -50,7 +50,7 @@ class ActingScreen(Screen[None]):
         """Puts a line into the footer for some seconds."""
         self.notices.say(text, self._now_ns())
 
-    def order(self, command: Command) -> None:
+    def command(self, command: Command) -> None:
         """Passes a command on, or says that nobody is there to take it."""
         if self.desk.connected:
             self.desk.send(command)
@@ -59,14 +59,14 @@ class ActingScreen(Screen[None]):
 
     def kill(self, reason: str) -> None:
         """Everything canceled everywhere; asks nothing."""
-        self.order(Kill(reason))
+        self.command(Kill(reason))
 
     def action_flatten(self) -> None:
         """Kills and takes every position to zero, if the operator means it."""
 
         def answered(wanted: bool | None) -> None:
             if wanted:
-                self.order(Kill("key F", flatten=True))
+                self.command(Kill("key F", flatten=True))
 
         self.app.push_screen(FlattenScreen(self.desk), answered)
 
@@ -85,7 +85,7 @@ class ActingScreen(Screen[None]):
             return
         chosen = strategies[number - 1]
         # What it is to be, not its opposite: a key pressed twice must not undo itself.
-        self.order(Toggle(chosen.name, on=not chosen.on))
+        self.command(Toggle(chosen.name, on=not chosen.on))
 
     def action_halt(self) -> None:
         """Halts or resumes the selected venue, or asks which."""
@@ -103,7 +103,7 @@ class ActingScreen(Screen[None]):
         risk = self.newest.risk if self.newest else ()
         for row in risk:
             if row.venue == venue:
-                self.order(Resume(venue) if row.halted else Halt(venue))
+                self.command(Resume(venue) if row.halted else Halt(venue))
 
     def action_ticket(self) -> None:
         """An order by hand in the market on view."""

@@ -176,7 +176,7 @@ class DeskScreen(ActingScreen):
 
     def _mark_kill(self, snapshot: DeskSnapshot) -> None:
         """Frames the whole screen while killed; the moment of a kill ends a held picture."""
-        killed = snapshot.kill is not None and snapshot.state == "KILLED"
+        killed = snapshot.state == "KILLED"
         if killed and not self.has_class("-killed"):
             self._frozen_since = None
         self.set_class(killed, "-killed")
@@ -351,7 +351,7 @@ class DeskScreen(ActingScreen):
         pane = self.query_one(OrdersPane)
         order = pane.selected
         if order is not None and order.live and self._current is pane:
-            self.desk.send(Cancel(order.client_id))
+            self.command(Cancel(order.client_id))
             return
         self.action_go("orders")
         if order is None:

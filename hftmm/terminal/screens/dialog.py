@@ -66,8 +66,9 @@ class Dialog(ModalScreen[Result]):
         self.set_interval(1 / _PULLS_PER_S, self.pull)
 
     def pull(self) -> None:
-        """Takes the newest snapshot and draws it."""
-        self.paint(self.snapshot)
+        """Takes the newest snapshot and draws it, unless something lies over this dialog."""
+        if self.is_current:
+            self.paint(self.snapshot)
 
     def write(self, where: str, content: Content | str) -> None:
         """Puts text into the Static of that id, if it is new there."""

@@ -33,8 +33,8 @@ class FlattenScreen(Dialog[bool]):
 
     def fields(self) -> ComposeResult:
         yield Static(
-            "Cancels every order on every venue and turns all strategies' orders away, as K does; "
-            "then takes these positions to zero with reducing orders:",
+            "Kills: every order is canceled everywhere, and nothing new leaves until re-armed. Then "
+            "these positions are taken to zero by reducing orders:",
             markup=False,
         )
         yield Static(id="positions", markup=False)
@@ -45,7 +45,7 @@ class FlattenScreen(Dialog[bool]):
 
     def paint(self, snapshot: DeskSnapshot | None) -> None:
         held = [row for row in (snapshot.positions if snapshot else ()) if _is_held(row)]
-        rows = [_row(row) for row in held] or [Content("  nothing is held by our books")]
+        rows = [_row(row) for row in held] or [Content("nothing is held by our books")]
         self.write("positions", Content("\n").join(rows))
         parameters = snapshot.parameters if snapshot else ()
         cap = next((one.value for one in parameters if one.key == _CAP), None)
@@ -70,6 +70,6 @@ def _row(row: PositionRow) -> Content:
     entry = "" if row.entry is None else f"entry {row.entry:,.2f}"
     mark = "" if row.mark is None else f"mark {row.mark:,.2f}"
     return Content(
-        f"  {fmt.fit(row.venue, 9)} {fmt.fit(fmt.market_name(row.market), 10)} {row.size:>12}  "
-        f"{entry:>16}  {mark:>15}  {fmt.signed(row.unrealised):>10}"
+        f"{fmt.fit(row.venue, 8)} {fmt.fit(fmt.market_name(row.market), 10)} {row.size:>10}  "
+        f"{entry:>15}  {mark:>14} {fmt.signed(row.unrealised):>9}"
     )

@@ -8,10 +8,9 @@ from typing import NamedTuple
 from hftmm.desk.snapshot import DeskSnapshot, KillRow, VenueKill
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
-from hftmm.terminal.widgets.lines import Line, LineWidget, Span
+from hftmm.terminal.widgets.lines import Line, LineWidget
 
 _HEAD = 10
-_ROLES = {"KILLED": "danger", "STOPPING": "warning", "HALTED": "warning", "RECOVERING": "warning"}
 
 
 class _Title(NamedTuple):
@@ -26,6 +25,7 @@ class _Detail(NamedTuple):
     """A line below: what it is about, and the text."""
 
     head: str
+    head_role: str
     text: str
     role: str
 
@@ -49,12 +49,11 @@ class Alarm(LineWidget):
         match row:
             case _Title(text, role, width):
                 return ((fmt.fit(f" {text}", width), f"bold badge on {role}"),)
-            case _Detail(head, text, role):
-                spans: list[Span] = [
-                    (f" {fmt.fit(head, _HEAD)}", f"bold {hue(head)} on raised"),
+            case _Detail(head, head_role, text, role):
+                return (
+                    (f" {fmt.fit(head, _HEAD)}", f"{head_role} on raised"),
                     (text, f"{role} on raised"),
-                ]
-                return tuple(spans)
+                )
             case _:
                 return ()
 
@@ -79,7 +78,7 @@ def _rows(picture: Picture, width: int) -> Iterator[_Title | _Detail]:
     snapshot = picture.shown
     if snapshot is None:
         return
-    role = _ROLES.get(snapshot.state, "warning")
+    role = "danger" if snapshot.state == "KILLED" else "warning"
     if snapshot.kill is not None:
         stopping = snapshot.state == "STOPPING"
         yield _Title(_headline(snapshot.kill, picture.now_ns, stopping=stopping), role, width)
@@ -89,9 +88,9 @@ def _rows(picture: Picture, width: int) -> Iterator[_Title | _Detail]:
         yield _Title(f"■ HALTED  only reducing orders pass: {_named(snapshot)}", role, width)
         for row in halted:
             yield from _wrapped(row.venue, f"{row.halted} · x resumes it", "bright", width)
-    elif snapshot.state in {"RECOVERING", "STOPPING"}:
-        why = fmt.plain(snapshot.state_reason)
-        yield _Title(f"◐ {snapshot.state}  {why}", role, width)
+    elif snapshot.state in {"KILLED", "RECOVERING", "STOPPING"}:
+        sign = "✕" if snapshot.state == "KILLED" else "◐"
+        yield _Title(f"{sign} {snapshot.state}  {fmt.plain(snapshot.state_reason)}", role, width)
         for venue, difference in snapshot.differences:
             yield from _wrapped(venue, f"{difference} · ^p accept {venue}", "bright", width)
 
@@ -101,7 +100,7 @@ def _headline(kill: KillRow, now_ns: int, *, stopping: bool) -> str:
     if stopping:
         return f"◐ STOPPING  {reason}"
     ago = fmt.age(max(0, now_ns - kill.ns) / 1e6)
-    return f"✕ KILLED ✕  {reason} · {fmt.clock(kill.ns)}, {ago} ago · nothing new leaves"
+    return f"✕ KILLED ✕  {reason} · {fmt.clock(kill.ns)}, {ago} ago · nothing new leaves until re-armed"
 
 
 def _killed(kill: KillRow, width: int) -> Iterator[_Detail]:
@@ -116,8 +115,9 @@ def _killed(kill: KillRow, width: int) -> Iterator[_Detail]:
 
 
 def _wrapped(head: str, text: str, role: str, width: int) -> Iterator[_Detail]:
+    head_role = "dim" if head in {"flatten", "re-arm"} else f"bold {hue(head)}"
     for i, line in enumerate(fmt.wrap(fmt.plain(text), max(20, width - _HEAD - 2))):
-        yield _Detail("" if i else fmt.plain(head), line, role)
+        yield _Detail("" if i else fmt.plain(head), head_role, line, role)
 
 
 def _named(snapshot: DeskSnapshot) -> str:
