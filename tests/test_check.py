@@ -367,6 +367,33 @@ def test_each_venue_says_by_itself_what_there_is_of_a_key(tmp_path: Path) -> Non
     assert not any(key in done.stdout for key in keys.values())
 
 
+async def test_live_venues_are_the_same_code_with_other_hosts_and_keys(tmp_path: Path) -> None:
+    pem = tmp_path / "binance.pem"
+    pem.write_text(ed25519_pem(DEMO))
+    keys = {
+        "HFTMM_BINANCE_KEY": f"{DEMO.key}-ed25519",
+        "HFTMM_BINANCE_SECRET_FILE": str(pem),
+        "HFTMM_BYBIT_KEY": DEMO.key,
+        "HFTMM_BYBIT_SECRET": DEMO.secret,
+        "HFTMM_OKX_KEY": DEMO.key,
+        "HFTMM_OKX_SECRET": DEMO.secret,
+        "HFTMM_OKX_PASSPHRASE": DEMO.passphrase,
+    }
+    async with PracticeVenues(CONFIG) as venues:
+        found = practice.described(json.dumps(venues.description).encode())
+        tables = [f'[markets]\nsymbols = ["{PERP}", "{SPOT}"]']
+        for name, urls in found.hosts.items():
+            lines = [f'"{host}" = "{url}"' for host, url in urls.items()]
+            tables.append("\n".join([f"[venues.{name}.hosts]", *lines]))
+        home = Home.made(tmp_path, "\n".join(tables))
+        done = await asyncio.to_thread(home.run, "check", "--mode", "live", **keys)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout.splitlines()
+    for name, shown in (("binance", "prac…5519"), ("bybit", "prac…"), ("okx", "prac…")):
+        assert f"{name}: key {shown} is accepted" in said
+        assert f"{name}: {PERP} fees: {FEES[name][0]}" in said
+
+
 def _closed(host: str) -> str:
     scheme = "http" if host.endswith("rest") else "ws"
     return f'"{host}" = "{scheme}://127.0.0.1:9"\n'
