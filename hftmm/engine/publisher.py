@@ -32,7 +32,7 @@ from hftmm.desk.snapshot import (
 )
 from hftmm.engine.engine import Engine
 from hftmm.engine.market import Market
-from hftmm.strategy.arbitrage import Opportunity
+from hftmm.strategy.arbitrage import Opportunity, Outcome
 
 OPPORTUNITIES: Final = 40
 REFUSED: Final = 6
@@ -310,10 +310,12 @@ def _opportunities(engine: Engine) -> list[OpportunityRow]:
 def _opportunity_row(each: Opportunity, live: bool) -> OpportunityRow:
     """A live crossing as it is now, a past one as it was at its best."""
     shown = each.now if live else each.best
-    if live:
-        result = shown.reason or "open"
+    if each.attempt is not None:
+        result = each.attempt.result
+    elif live:
+        result = shown.reason or each.untaken or "open"
     elif each.counted:
-        result = "gone untaken"
+        result = each.untaken or "gone untaken"
     else:
         result = shown.reason
     return OpportunityRow(
@@ -339,6 +341,12 @@ def _totals(engine: Engine) -> ArbitrageTotals:
             (each.best_net_bps for each in totals if each.best_net_bps is not None), default=None
         ),
         expected=sum(each.expected for each in totals),
+        shots=sum(each.shots for each in totals),
+        filled=sum(each.outcomes[Outcome.FILLED] for each in totals),
+        unwound=sum(each.outcomes[Outcome.UNWOUND] for each in totals),
+        missed=sum(each.outcomes[Outcome.MISSED] for each in totals),
+        counted_on=float(sum(each.counted_on for each in totals)),
+        realised=float(sum(each.realised for each in totals)),
     )
 
 

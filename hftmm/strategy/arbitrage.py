@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
+from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from math import gcd, lcm
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from hftmm.book.consolidated import ConsolidatedBook, Member
 from hftmm.book.order_book import ASKS, BIDS
@@ -30,6 +32,15 @@ class Moment(NamedTuple):
     reason: str
 
 
+class Attempt(Protocol):
+    """An attempt to take a crossing."""
+
+    @property
+    def result(self) -> str:
+        """What came of it, or is coming, one line."""
+        ...
+
+
 @dataclass(slots=True)
 class Opportunity:
     """One crossing of two venues, from its first moment to its last.
@@ -42,6 +53,8 @@ class Opportunity:
         best: what it was at the moment of its highest net edge.
         best_net_bps, best_profit: the best each of them ever was.
         reason: why it is not worth taking, with the number; "" if it is.
+        untaken: why it was left alone though it was worth taking, with the number.
+        attempt: the newest one to take it.
     """
 
     market: str
@@ -60,6 +73,8 @@ class Opportunity:
     best_net_bps: float = field(init=False)
     best_profit: float = field(init=False)
     counted: bool = False
+    untaken: str = ""
+    attempt: Attempt | None = None
 
     def __post_init__(self) -> None:
         self.best = self.now
@@ -83,12 +98,15 @@ class Edge:
     Attributes:
         size: base coins. cost: quote paid with fees. proceeds: quote received after fees.
         gross: quote, the same trade without fees.
+        highest_ask, lowest_bid: prices of the last levels it takes; 0.0 if it takes none.
     """
 
     size: float
     cost: float
     proceeds: float
     gross: float
+    highest_ask: float = 0.0
+    lowest_bid: float = 0.0
 
     @property
     def profit(self) -> float:
@@ -112,7 +130,7 @@ def walk(
     Complexity:
         O(levels walked).
     """
-    size = cost = proceeds = gross = 0.0
+    size = cost = proceeds = gross = highest_ask = lowest_bid = 0.0
     i = j = 0
     ask_left = asks[0][1] if asks else 0.0
     bid_left = bids[0][1] if bids else 0.0
@@ -125,6 +143,7 @@ def walk(
         cost += part * ask * buy_cost
         proceeds += part * bid * sell_yield
         gross += part * (bid - ask)
+        highest_ask, lowest_bid = ask, bid
         ask_left -= part
         bid_left -= part
         if ask_left <= 0.0:
@@ -133,7 +152,7 @@ def walk(
         if bid_left <= 0.0:
             j += 1
             bid_left = bids[j][1] if j < len(bids) else 0.0
-    return Edge(size, cost, proceeds, gross)
+    return Edge(size, cost, proceeds, gross, highest_ask, lowest_bid)
 
 
 @lru_cache(maxsize=1024)
@@ -150,21 +169,82 @@ def floored(size: float, lot: Decimal) -> float:
     return float(lots * lot)
 
 
+def best_trade(
+    asks: list[tuple[float, float]],
+    bids: list[tuple[float, float]],
+    buy: Member,
+    sell: Member,
+    most: float,
+) -> Edge:
+    """The most profitable trade between two venues in whole lots of both; its size may be 0."""
+    edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, most)
+    # What the lots cut off is the dearest part: the rest is priced anew.
+    size = floored(edge.size, common_lot(buy.book.listing.lot, sell.book.listing.lot))
+    if size < edge.size:
+        edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, size)
+    # The parts of a walk add up to the size but for the last bit.
+    return replace(edge, size=size)
+
+
+def ages(buy: Member, sell: Member, now_ns: int) -> tuple[float, float]:
+    """Milliseconds since either book was heard of, our clock."""
+    buy_ns, sell_ns = now_ns - buy.book.received_ns, now_ns - sell.book.received_ns
+    return buy_ns / _MILLISECOND, sell_ns / _MILLISECOND
+
+
+def unworthy(
+    config: ArbitrageConfig,
+    buy: Member,
+    sell: Member,
+    size: float,
+    net_bps: float,
+    ages_ms: tuple[float, float],
+) -> str:
+    """Why a trade between two venues is not worth it, with the number; "" if it is."""
+    if net_bps < config.min_profit_bps:
+        return f"net {net_bps:.1f} < {config.min_profit_bps:g} bps"
+    for member, age in zip((buy, sell), ages_ms, strict=True):
+        if age > config.max_age_ms:
+            return f"{member.venue} {age:.0f} ms old > {config.max_age_ms}"
+    for member, price in ((buy, buy.book.ask), (sell, sell.book.bid)):
+        listing = member.book.listing
+        least = max(config.min_quantity, float(listing.min_size), float(listing.lot))
+        if size < least:
+            return f"size {size:g} < {least:g} at {member.venue}"
+        if size * price < float(listing.min_notional):
+            return f"worth {size * price:.2f} < {listing.min_notional} at {member.venue}"
+    return ""
+
+
+class Outcome(Enum):
+    """How an attempt ended."""
+
+    FILLED = "filled"  # both legs alike
+    UNWOUND = "unwound"  # a leg was closed otherwise
+    MISSED = "missed"  # nothing traded
+
+
 @dataclass(slots=True)
 class Totals:
-    """What the detector saw since it began.
+    """What was seen in a market since the detector began, and made of it.
 
     Attributes:
         seen: opportunities that were worth taking at some moment, each counted once.
         gross_only: crossings that were not, at no moment.
         best_net_bps: of the former; None if there was none.
         expected: quote, sum of their best profits; of those still open as far as they came.
+        shots: attempts begun. outcomes: of those that ended.
+        counted_on, realised: quote, what these expected and got.
     """
 
     seen: int = 0
     gross_only: int = 0
     best_net_bps: float | None = None
     expected: float = 0.0
+    shots: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    counted_on: Decimal = Decimal(0)
+    realised: Decimal = Decimal(0)
 
 
 class ArbitrageDetector:
@@ -182,6 +262,13 @@ class ArbitrageDetector:
         self.past: deque[Opportunity] = deque(maxlen=config.keep)
         self.totals = Totals()
         self._config = config
+
+    def configure(self, config: ArbitrageConfig) -> None:
+        """Other parameters hold from the next check on."""
+        self._config = config
+        if self.past.maxlen != config.keep:
+            # The newest stand first: it is the oldest that may not fit.
+            self.past = deque(islice(self.past, config.keep), config.keep)
 
     def check(self, now_ns: int) -> None:
         """Looks again, after any touch moved; nothing is crossed while the NBBO is not."""
@@ -213,6 +300,7 @@ class ArbitrageDetector:
             now.best_net_bps = max(known.best_net_bps, now.net_bps)
             now.best_profit = max(known.best_profit, now.profit)
             now.counted = known.counted
+            now.untaken, now.attempt = known.untaken, known.attempt
             self.live[now.buy, now.sell] = now
         totals = self.totals
         if not now.reason and not now.counted:
@@ -230,11 +318,8 @@ class ArbitrageDetector:
         if sell.book.bid * sell.sell_yield > buy.book.ask * buy.buy_cost:
             asks = buy.book.depth(ASKS, LEVELS)
             bids = sell.book.depth(BIDS, LEVELS)
-            edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, config.max_quantity)
-            # What the lots cut off is the dearest part: the rest is priced anew.
-            size = floored(edge.size, common_lot(buy.book.listing.lot, sell.book.listing.lot))
-            if 0.0 < size < edge.size:
-                edge = walk(asks, bids, buy.buy_cost, sell.sell_yield, size)
+            edge = best_trade(asks, bids, buy, sell, config.max_quantity)
+            size = edge.size
         if size > 0.0:
             paid = edge.cost / buy.buy_cost
             gross_bps, net_bps = edge.gross / paid * BPS, edge.profit / paid * BPS
@@ -245,7 +330,7 @@ class ArbitrageDetector:
             gross_bps = (bid - ask) / ask * BPS
             net = bid * sell.sell_yield - ask * buy.buy_cost
             profit, net_bps = net * size, net / ask * BPS
-        ages = [(now_ns - member.book.received_ns) / _MILLISECOND for member in (buy, sell)]
+        ages_ms = ages(buy, sell, now_ns)
         return Opportunity(
             self.book.symbol,
             buy.venue,
@@ -254,27 +339,8 @@ class ArbitrageDetector:
             gross_bps,
             net_bps,
             profit,
-            ages[0],
-            ages[1],
+            *ages_ms,
             now_ns,
             now_ns,
-            self._reason(buy, sell, size, net_bps, ages),
+            unworthy(config, buy, sell, size, net_bps, ages_ms),
         )
-
-    def _reason(
-        self, buy: Member, sell: Member, size: float, net_bps: float, ages: list[float]
-    ) -> str:
-        config = self._config
-        if net_bps < config.min_profit_bps:
-            return f"net {net_bps:.1f} < {config.min_profit_bps:g} bps"
-        for member, age in zip((buy, sell), ages, strict=True):
-            if age > config.max_age_ms:
-                return f"{member.venue} {age:.0f} ms old > {config.max_age_ms}"
-        for member, price in ((buy, buy.book.ask), (sell, sell.book.bid)):
-            listing = member.book.listing
-            least = max(config.min_quantity, float(listing.min_size), float(listing.lot))
-            if size < least:
-                return f"size {size:g} < {least:g} at {member.venue}"
-            if size * price < float(listing.min_notional):
-                return f"worth {size * price:.2f} < {listing.min_notional} at {member.venue}"
-        return ""

@@ -1,0 +1,156 @@
+"""A floor with a crossed market and an arbitrage executor, for the tests of its shots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from hftmm.config import ArbitrageConfig, Config, MarketsConfig
+from hftmm.core.fees import FeeRates
+from hftmm.core.instrument import Kind, Listing, Side
+from hftmm.core.order import Fill, OrderIntent, OrderState, Rejection
+from hftmm.execution.order import Order
+from hftmm.strategy.arbitrage import ArbitrageDetector, Opportunity
+from hftmm.strategy.arbitrage_executor import ArbitrageExecutor
+from tests.books import MS
+from tests.trading_floor import VENUES, Floor
+
+FREE = FeeRates(Decimal(0), Decimal(0))
+CONFIG = ArbitrageConfig(enabled=True, max_quantity=10.0)
+
+
+class Given(NamedTuple):
+    """What was handed over."""
+
+    amount: Decimal
+    venue: str
+    why: str
+
+
+class Gallery(Floor):
+    """Binance bids 101.00 for 2 coins, okx offers 3 at 100.00, bybit quotes 99.90 at 101.10.
+
+    Attributes:
+        given: what was handed to the hedger. halts: (venue, why).
+    """
+
+    def __init__(
+        self,
+        config: ArbitrageConfig = CONFIG,
+        *,
+        kind: Kind = Kind.LINEAR,
+        fees: Mapping[str, FeeRates] | None = None,
+        listings: Mapping[str, Listing] | None = None,
+        crossed: bool = True,
+    ) -> None:
+        free = dict.fromkeys(VENUES, FREE) | dict(fees or {})
+        super().__init__(kind=kind, fees=free, listings=listings)
+        self.given: list[Given] = []
+        self.halts: list[tuple[str, str]] = []
+        self.config = Config(markets=MarketsConfig(symbols=(self.symbol,)), arbitrage=config)
+        self.detector = ArbitrageDetector(self.books[self.symbol], config)
+        self.executor = ArbitrageExecutor(
+            self.config,
+            self,
+            {self.symbol: self.detector}.get,
+            lambda symbol, amount, venue, why, _: self.given.append(Given(amount, venue, why)),
+            lambda venue, why, _: self.halts.append((venue, why)),
+        )
+        self.strategies.append(self.executor)
+        self.quote("bybit", [(9_990, 9.0)], [(10_110, 9.0)])
+        self.quote("okx", [(9_990, 9.0)], [(10_000, 3.0)])
+        if crossed:
+            self.cross()
+
+    def cross(self) -> None:
+        """Binance bids 101.00 for 2 coins."""
+        self.quote("binance", [(10_100, 2.0)], [(10_120, 9.0)])
+
+    def part(self) -> None:
+        """Binance bids no more than okx: nothing is crossed."""
+        self.quote("binance", [(9_990, 9.0)], [(10_120, 9.0)])
+
+    def move(self) -> None:
+        self.detector.check(self.now_ns)
+        super().move()
+
+    def wait(self, ms: int) -> None:
+        for _ in range(0, ms, 20):
+            super().wait(min(20, ms))
+            self.executor._check()
+
+    def set(self, **keys: object) -> None:
+        """Other parameters hold from now on."""
+        config = replace(self.config.arbitrage, **keys)  # type: ignore[arg-type]  # keys of it
+        self.config = replace(self.config, arbitrage=config)
+        self.detector.configure(config)
+        self.executor.configure(self.config, self.now_ns)
+
+    def own(self, venue: str, side: Side, price: str, size: str = "1") -> Order:
+        """An order of another strategy that rests there."""
+        intent = OrderIntent("mm", self.listings[venue], side, Decimal(price), Decimal(size))
+        order = self.submit(intent, self.now_ns)
+        assert isinstance(order, Order)
+        self.rest(order)
+        self.submitted.remove(order)
+        self.intents.remove(intent)
+        return order
+
+    def end(
+        self,
+        order: Order,
+        filled: str | Decimal = "0",
+        price: str = "",
+        rejection: Rejection | None = None,
+    ) -> None:
+        """An IOC order traded so much, and is over."""
+        if Decimal(filled):
+            self.trade(order, filled, price)
+        if order.live:
+            self.gone(order, OrderState.CANCELED, rejection)
+        self.executor._check()
+
+    def fill(self, order: Order, size: str, *, fee: Decimal | None, asset: str = "USDT") -> Fill:
+        """A trade with any fee, told the usual way."""
+        amount = Decimal(size)
+        fill = Fill(
+            order.listing, f"f{len(order.trades)}-{order.client_id}", order.client_id, "",
+            order.side, order.price, amount, fee, asset, False, self.now_ns, self.now_ns,
+        )  # fmt: skip
+        order.trades.add(fill.trade_id)
+        order.booked += amount
+        order.filled = max(order.filled, order.booked)
+        order.state = OrderState.FILLED if order.filled == order.size else order.state
+        self.executor.filled(fill, order, self.now_ns)
+        self.executor.changed(order, self.now_ns)
+        return fill
+
+    @property
+    def pair(self) -> tuple[Order, Order]:
+        """The two legs of the first shot: bought, sold."""
+        buy, sell = self.submitted[:2]
+        assert (buy.side, sell.side) == ("buy", "sell")
+        return buy, sell
+
+    @property
+    def seen(self) -> Opportunity:
+        """The newest crossing of okx and binance, live or past."""
+        found = self.detector.live.get(("okx", "binance"))
+        return found if found is not None else self.detector.past[0]
+
+    @property
+    def result(self) -> str:
+        """What came of it."""
+        return self.seen.untaken if self.seen.attempt is None else self.seen.attempt.result
+
+    @property
+    def traded(self) -> Decimal:
+        """Base coins that all trades left open, of all venues together."""
+        return sum(self.positions.values(), Decimal(0))
+
+
+def later(floor: Gallery, ms: int) -> int:
+    """The time after so many milliseconds."""
+    return floor.now_ns + ms * MS
