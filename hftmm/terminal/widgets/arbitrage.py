@@ -9,6 +9,7 @@ from hftmm.desk.snapshot import ArbitrageTotals, OpportunityRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.columns import Column, fitting, header, written
+from hftmm.terminal.widgets.holdings import money
 from hftmm.terminal.widgets.lines import Line, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
@@ -116,21 +117,53 @@ def _crossing_line(row: _Crossing) -> Line:
             "bold bright" if one.live else "dim",
         ),
         "market": (fmt.plain(fmt.market_name(one.market)), plain),
-        "result": (result, plain),
+        "result": (result, _result_role(result, plain)),
     }
     return written(texts, columns)
 
 
+def _result_role(text: str, plain: str) -> str:
+    """The colour of what came of a crossing, which its words say."""
+    if text.startswith("filled"):
+        return "good"
+    return "warning" if "unw" in text else plain
+
+
 def _totals_line(totals: ArbitrageTotals, width: int) -> Line:
-    best = "-" if totals.best_net_bps is None else f"{fmt.bps(totals.best_net_bps)} bps"
     line: list[Span] = []
-    for label, text, role in (
-        ("today ", f"{totals.seen}", "bright"),
-        (" seen   eaten by fees ", f"{totals.gross_only}", "plain"),
-        ("   expected ", fmt.signed(totals.expected), "good" if totals.expected > 0 else "plain"),
-        ("   best ", best, "plain"),
-    ):
-        if width_of(line) + len(label) + len(text) > width:
+    for part in _totals(totals):
+        gap = "   " if line else ""
+        if width_of(line) + len(gap) + width_of(part) > width:
             break
-        line += [(label, "dim"), (text, role)]
+        line += [(gap, "dim"), *part]
     return tuple(line)
+
+
+def _totals(totals: ArbitrageTotals) -> list[list[Span]]:
+    """What was seen, then what was taken of it, or else what could have been."""
+    parts: list[list[Span]] = [[("today ", "dim"), _count(totals.seen), (" seen", "dim")]]
+    if totals.shots:
+        parts += [
+            [_count(totals.shots), (" shot", "dim")],
+            [_count(totals.filled), (" filled", "dim")],
+            [_count(totals.unwound, "warning"), (" unwound", "dim")],
+            [_count(totals.missed), (" missed", "dim")],
+            [("expected ", "dim"), money(totals.counted_on), (" got ", "dim"), _got(totals)],
+        ]
+        return parts
+    best = "-" if totals.best_net_bps is None else f"{fmt.bps(totals.best_net_bps)} bps"
+    return [
+        *parts,
+        [("eaten by fees ", "dim"), (f"{totals.gross_only}", "plain")],
+        [("expected ", "dim"), money(totals.expected)],
+        [("best ", "dim"), (best, "plain")],
+    ]
+
+
+def _count(number: int, role: str = "bright") -> Span:
+    return f"{number}", role if number else "dim"
+
+
+def _got(totals: ArbitrageTotals) -> Span:
+    text, role = money(totals.realised)
+    return text, f"bold {role}"

@@ -96,18 +96,24 @@ def _parts(picture: Picture) -> list[Line]:
     if snapshot.mode == "replay":
         return parts  # a recording says nothing of the speed of this engine
     latency = snapshot.latency
-    parts.append(
-        (
-            ("  wire▸nbbo ", "dim"),
-            (fmt.micros(latency.wire_to_nbbo_p50_us), "bright"),
-            (" p99 ", "dim"),
-            (fmt.micros(latency.wire_to_nbbo_p99_us), "bright"),
-        )
-    )
+    parts.append(_times("wire▸nbbo", latency.wire_to_nbbo_p50_us, latency.wire_to_nbbo_p99_us))
+    if snapshot.trades:
+        times = (latency.tick_to_order_p50_us, latency.tick_to_order_p99_us)
+        # Where there is room for one of the two, it is the one that an order had to wait for.
+        parts.insert(len(parts) - 1, _times("tick▸order", *times))
     if latency.loop_lag_ms is not None:
         parts.append((("  lag ", "dim"), (f"{latency.loop_lag_ms:.1f}ms", "bright")))
     parts.append((("  frames ", "dim"), (f"{fmt.rate(snapshot.frames_per_s)}/s", "bright")))
     return parts
+
+
+def _times(name: str, p50_us: float | None, p99_us: float | None) -> Line:
+    return (
+        (f"  {name} ", "dim"),
+        (fmt.micros(p50_us), "bright"),
+        (" p99 ", "dim"),
+        (fmt.micros(p99_us), "bright"),
+    )
 
 
 def _right(picture: Picture) -> Line:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import compress
+from types import MappingProxyType
 from typing import NamedTuple
 
-from hftmm.desk.snapshot import BestQuote, DeskSnapshot
+from hftmm.desk.snapshot import BestQuote, DeskSnapshot, Ladder
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, glyph
-from hftmm.terminal.widgets.ladder_line import Layout, LevelRow, RuleRow, level, names, plan, rule
+from hftmm.terminal.widgets.ladder_line import (
+    Layout,
+    LevelRow,
+    Own,
+    RuleRow,
+    level,
+    names,
+    plan,
+    rule,
+)
 from hftmm.terminal.widgets.lines import Line
 from hftmm.terminal.widgets.pane import Pane
 
@@ -39,6 +49,14 @@ class _Touch(NamedTuple):
         return self.bid if self.ask is None else (self.bid + self.ask) // 2
 
 
+class _Ours(NamedTuple):
+    """Our orders by group number, and the group of what we hold."""
+
+    bids: Mapping[int, Own] = MappingProxyType({})
+    asks: Mapping[int, Own] = MappingProxyType({})
+    entry: int | None = None
+
+
 class LadderPane(Pane):
     """Prices stand still until the ladder is centred anew; sizes move.
 
@@ -53,7 +71,9 @@ class LadderPane(Pane):
         "stand still: space centres them, arrows look further out. The rule shows the spread, "
         "what a crossing would earn after fees (net), the middle and the size-weighted middle "
         "(micro), and says LOCKED or CROSSED: rows with bids and asks have a ground of their own. "
-        "`last` is the last trade, fading."
+        "`last` is the last trade, fading. `own` is what we have resting at a price, `ahead` what "
+        "stands before it in the venues' queues, ◂ the average price of what we hold; they are "
+        "gross, and left out after fees."
     )
 
     def __init__(self, *, auto_centre: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's own argument
@@ -103,13 +123,14 @@ class LadderPane(Pane):
             self.recentre()
         self._follow(touch, upper, lower)
         anchor = 0 if self._anchor is None else self._anchor
+        ours = _Ours() if picture.view.net else _ours(ladder)
         layout = _layout(snapshot, (anchor + upper) * ladder.group, width)
         if layout != self._layout:
             self._layout = layout
             self.forget()
         above = range(anchor + upper, anchor, -1)
         below = range(anchor, anchor - lower, -1)
-        rows = self._levels(snapshot, best, touch, [*above, *below])
+        rows = self._levels(snapshot, best, touch, ours, [*above, *below])
         line = RuleRow(
             best=snapshot.nbbo,
             net_bps=None if snapshot.net.spread_bps is None else -snapshot.net.spread_bps,
@@ -117,6 +138,7 @@ class LadderPane(Pane):
             microprice=ladder.microprice,
             decimals=ladder.decimals,
             away=_away(touch, anchor - lower + 1, anchor + upper),
+            entry=None if picture.view.net else ladder.entry,
         )
         return [layout, *rows[:upper], line, *rows[upper:]]
 
@@ -148,7 +170,12 @@ class LadderPane(Pane):
             self._moved = True
 
     def _levels(
-        self, snapshot: DeskSnapshot, best: BestQuote, touch: _Touch, groups: Sequence[int]
+        self,
+        snapshot: DeskSnapshot,
+        best: BestQuote,
+        touch: _Touch,
+        ours: _Ours,
+        groups: Sequence[int],
     ) -> list[LevelRow]:
         ladder = snapshot.ladder
         bids = [_by_group(column.bids, ladder.group) for column in ladder.columns]
@@ -184,6 +211,9 @@ class LadderPane(Pane):
                     bid_bar=round(bid_depth[i] / scale, 2),
                     ask_bar=round(ask_depth[i] / scale, 2),
                     last=last[1] if last is not None and last[0] == group else None,
+                    own_bid=ours.bids.get(group),
+                    own_ask=ours.asks.get(group),
+                    entry=group == ours.entry,
                 )
             )
         return rows
@@ -200,6 +230,25 @@ def _touch(best: BestQuote, group: float) -> _Touch:
     )
 
 
+def _ours(ladder: Ladder) -> _Ours:
+    """Orders of one group together; of what is ahead of them the most counts, if all is known."""
+    sides: tuple[dict[int, Own], dict[int, Own]] = ({}, {})
+    for one in ladder.own:
+        buys = one.side == "buy"
+        count = one.price / ladder.group
+        group = math.floor(count + _NOISE) if buys else math.ceil(count - _NOISE)
+        side = sides[0 if buys else 1]
+        before = side.get(group)
+        if before is None:
+            side[group] = Own(one.size, one.queue)
+        else:
+            known = before.queue is not None and one.queue is not None
+            queue = max(before.queue or 0.0, one.queue or 0.0) if known else None
+            side[group] = Own(before.size + one.size, queue)
+    entry = None if ladder.entry is None else round(ladder.entry / ladder.group)
+    return _Ours(*sides, entry)
+
+
 def _away(touch: _Touch, lowest: int, highest: int) -> int:
     """Rows the market is above (> 0) or below (< 0) the groups in sight."""
     if touch.centre is None:
@@ -211,7 +260,8 @@ def _layout(snapshot: DeskSnapshot, highest: float, width: int) -> Layout:
     ladder = snapshot.ladder
     signs = {quote.venue: glyph(quote.state)[0] for quote in snapshot.venues}
     venues = tuple(column.venue for column in ladder.columns)
-    layout = plan(venues, len(fmt.price(highest, ladder.decimals)), width)
+    digits = len(fmt.price(highest, ladder.decimals))
+    layout = plan(venues, digits, width, trades=snapshot.trades or bool(ladder.own))
     return layout._replace(signs=tuple([signs.get(venue, "?") for venue in layout.venues]))
 
 

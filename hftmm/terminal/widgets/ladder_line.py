@@ -17,6 +17,7 @@ class Layout(NamedTuple):
         venues: nearest the price first; empty if one column holds all of them.
         price: two cells of marks included.
         total: what stands beside the price where the venues do not fit.
+        own: our orders, with what is ahead of them in the last `queue` cells of it.
         signs: the state of each venue, as in the NBBO pane.
     """
 
@@ -26,6 +27,8 @@ class Layout(NamedTuple):
     sum: int
     last: int
     total: int = 0
+    own: int = 0
+    queue: int = 0
     signs: tuple[str, ...] = ()
 
     def hues(self) -> list[str]:
@@ -34,6 +37,13 @@ class Layout(NamedTuple):
             hue(venue) if sign == GLYPHS["live"] else "dim"
             for venue, sign in zip(self.venues, self.signs, strict=True)
         ]
+
+
+class Own(NamedTuple):
+    """Orders of ours at a price. Attributes: queue: coins ahead of them, None if unknown."""
+
+    size: float
+    queue: float | None
 
 
 class LevelRow(NamedTuple):
@@ -45,6 +55,8 @@ class LevelRow(NamedTuple):
         bids, asks: each venue's size, in the order of the layout.
         bid_bar, ask_bar: depth, as a part of the longest bar.
         last: size, venue and fading (0 fresh to 2) of a trade at this price.
+        own_bid, own_ask: our orders at this price.
+        entry: the average price of what we hold is this one.
     """
 
     price: str
@@ -58,6 +70,9 @@ class LevelRow(NamedTuple):
     bid_bar: float
     ask_bar: float
     last: tuple[float, str, int] | None
+    own_bid: Own | None = None
+    own_ask: Own | None = None
+    entry: bool = False
 
 
 class RuleRow(NamedTuple):
@@ -66,6 +81,7 @@ class RuleRow(NamedTuple):
     Attributes:
         net_bps: what buying at the ask and selling at the bid earns after fees.
         away: rows the market is above (> 0) or below (< 0) what is seen.
+        entry: average price of what we hold, None if flat.
     """
 
     best: BestQuote
@@ -74,6 +90,7 @@ class RuleRow(NamedTuple):
     microprice: float | None
     decimals: int
     away: int
+    entry: float | None = None
 
 
 # Venue, sum, last and what the price has beside its digits, from the roomiest to the barest.
@@ -91,8 +108,28 @@ _LONGEST_SUM = 26
 _NUMBER = 9
 
 
-def plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
-    """The columns that fit into `width` cells: the last trade goes first, then the sums."""
+_OWN = 8
+_QUEUE = 7
+
+
+def plan(venues: tuple[str, ...], price_digits: int, width: int, *, trades: bool = False) -> Layout:
+    """The columns that fit into `width` cells: the last trade goes first, then the sums.
+
+    Args:
+        trades: there is a column for our orders; what is ahead of them goes before all others.
+    """
+    if not trades:
+        return _plan(venues, price_digits, width)
+    for queue in (_QUEUE, 0):
+        own = _OWN + queue
+        layout = _plan(venues, price_digits, width - 2 * own)
+        if layout.last or (not queue and layout.sum):
+            return layout._replace(own=own, queue=queue)
+    layout = _plan(venues, price_digits, width - 2 * _OWN)
+    return layout._replace(own=_OWN if layout.venues or layout.total else 0)
+
+
+def _plan(venues: tuple[str, ...], price_digits: int, width: int) -> Layout:
     for venue, total, last, beside in _WIDTHS:
         price = price_digits + beside
         used = 2 * (len(venues) * venue + total) + price + last
@@ -112,7 +149,9 @@ def names(layout: Layout) -> Line:
         for venue, sign, role in zip(layout.venues, layout.signs, layout.hues(), strict=True)
     ]
     total = [("size".rjust(layout.total), "dim")] if layout.total else []
+    own = (_own_name(layout), "dim")
     return (
+        own,
         ("Σ".rjust(layout.sum - 3).ljust(layout.sum) if layout.sum else "", "dim"),
         *total,
         *reversed(right),
@@ -120,8 +159,15 @@ def names(layout: Layout) -> Line:
         *right,
         *total,
         ("Σ".rjust(min(_NUMBER, layout.sum) - 3).ljust(layout.sum) if layout.sum else "", "dim"),
+        own,
         ("last".rjust(layout.last) if layout.last else "", "dim"),
     )
+
+
+def _own_name(layout: Layout) -> str:
+    if layout.queue:
+        return "own".rjust(layout.own - layout.queue) + "ahead".rjust(layout.queue)
+    return "own".rjust(layout.own)
 
 
 def _name(venue: str, sign: str, width: int) -> str:
@@ -137,11 +183,13 @@ def level(row: LevelRow, layout: Layout) -> Line:
     bids = _sizes(row.bids, layout, on)
     bids.reverse()
     return (
+        *_own(row.own_bid, layout, on),
         *_bid_sum(row, layout, on),
         *bids,
-        _price(row, layout, on),
+        *_price(row, layout, on),
         *asks,
         *_ask_sum(row, layout, on),
+        *_own(row.own_ask, layout, on),
         _last(row, layout, on),
     )
 
@@ -159,20 +207,34 @@ def _sizes(sizes: tuple[float | None, ...], layout: Layout, on: str) -> list[Spa
     return [(fmt.size_cell(sum(known) if known else None, layout.total), f"live plain{on}")]
 
 
-def _price(row: LevelRow, layout: Layout, on: str) -> Span:
-    mark = " •" if row.last is not None and not layout.last else "  "
-    text = row.price.rjust(layout.price - 2) + mark
+def _own(own: Own | None, layout: Layout, on: str) -> tuple[Span, ...]:
+    """Our size, and behind it what is ahead of it."""
+    if not layout.own:
+        return ()
+    if own is None:
+        return ((" " * layout.own, f"plain{on}"),)
+    size = fmt.size_cell(own.size, layout.own - layout.queue)
+    ahead = fmt.size_cell(own.queue, layout.queue)
+    return (size, f"live bold own{on}"), (ahead, f"dim{on}")
+
+
+def _price(row: LevelRow, layout: Layout, on: str) -> tuple[Span, Span]:
+    """The price, and behind it whether we hold at this average and whether it traded last."""
+    traded = row.last is not None and not layout.last
+    marks = ("◂" if row.entry else " ") + ("•" if traded else " ")
+    text = row.price.rjust(layout.price - len(marks))
     match row.side:
-        case "bid" if row.best:
-            return text, "bold bright on touch_bid"
-        case "ask" if row.best:
-            return text, "bold bright on touch_ask"
+        case "bid" | "ask" as side if row.best:
+            role = f"bold bright on touch_{side}"
         case "bid" | "ask" as side:
-            return text, f"{side}{on}"
+            role = f"{side}{on}"
         case "both":
-            return text, f"bold bright{on}"
+            role = f"bold bright{on}"
         case _:
-            return text, "dim"
+            role = "dim"
+    ground = role.partition(" on ")[2]
+    mark = "bold own" if row.entry else role.partition(" on ")[0]
+    return (text, role), (marks, f"{mark} on {ground}" if ground else mark)
 
 
 def _bid_sum(row: LevelRow, layout: Layout, on: str) -> tuple[Span, ...]:
@@ -242,4 +304,6 @@ def _rule_parts(row: RuleRow) -> list[list[Span]]:
         parts.append([("mid ", "dim"), (fmt.price(row.mid, row.decimals + 1), "bright")])
     if row.microprice is not None:
         parts.append([("micro ", "dim"), (fmt.price(row.microprice, row.decimals + 1), "plain")])
+    if row.entry is not None:
+        parts.append([("avg ", "dim"), (fmt.price(row.entry, row.decimals + 1), "own")])
     return parts

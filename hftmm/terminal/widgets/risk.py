@@ -9,6 +9,7 @@ from hftmm.desk.snapshot import RiskRow, RiskTotals
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, glyph, hue
 from hftmm.terminal.widgets.columns import Column, cell, fitting, header
+from hftmm.terminal.widgets.holdings import money
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
@@ -16,17 +17,21 @@ _LABEL = 13
 _WARNS_AT = 0.7
 _ALARMS_AT = 0.9
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_SIGN = 3
+_DEAD_MAN = {"on": ("on", "good"), "off": ("off", "warning"), "none": ("--", "dim")}
 
+_POSITION = Column("position", 10)
+_OF_LIMIT = Column("of limit", 18, left=True)
 _COLUMNS = (
     Column("venue", _LABEL, left=True),
-    Column("position", 10),
-    Column("of limit", 13, left=True),
-    Column("orders", 8),
+    _POSITION,
+    _OF_LIMIT,
+    Column("orders", 7),
     Column("day pnl", 10),
-    Column("of loss", 9, left=True),
+    Column("of loss", 13, left=True),
     Column("rate", 6),
-    Column("dms", 6, left=True),
-    Column("clock", 8),
+    Column("dms", 5, left=True),
+    Column("clock", 7),
     Column("reconn", 8),
 )
 
@@ -40,10 +45,26 @@ class _Venue(NamedTuple):
     columns: tuple[Column, ...]
 
 
+class _Problem(NamedTuple):
+    """Why a venue trades nothing, or only towards zero."""
+
+    text: str
+    role: str
+
+
 class _Total(NamedTuple):
     totals: RiskTotals
-    orders: tuple[int, int]
+    orders: str
     columns: tuple[Column, ...]
+
+
+class _Used(NamedTuple):
+    """What all venues together use of a limit. Attributes: of: words behind the bar."""
+
+    label: str
+    amount: str
+    used: float
+    of: str
 
 
 class RiskPane(Pane):
@@ -51,9 +72,12 @@ class RiskPane(Pane):
 
     TITLE = "risk"
     HELP = (
-        "How much of every limit is used. A bar turns at 70 % and again at 90 %, and its number "
-        "says the same. `dms` is the venue's dead-man switch, `clock` how far the venue's clock is "
-        "from ours, `reconn` how often its connections were replaced."
+        "How much of every limit is used. A bar turns at 70 % (!) and again at 90 % (!!). `rate` "
+        "is the fullest rate budget, `dms` the venue's dead-man switch: on, off, or -- where it "
+        "has none; `clock` how far the venue's clock is from ours, `reconn` how often its "
+        "connections were replaced. Under a venue stands why it trades nothing (✕), or only "
+        "towards zero (■). `unhedged` is what is held against our will, with its age and that at "
+        "which it is flattened; `worst case` the position if the worse open orders all fill."
     )
 
     def rows(self, picture: Picture) -> Sequence[Hashable]:
@@ -61,17 +85,22 @@ class RiskPane(Pane):
         if snapshot is None:
             return []
         columns = fitting(_COLUMNS, self.room[0])
-        orders = (
-            sum(one.open_orders for one in snapshot.risk),
-            sum(one.order_limit for one in snapshot.risk),
-        )
-        return [
-            _Names(columns),
-            *(_Venue(one, columns) for one in snapshot.risk),
-            _Total(snapshot.risk_totals, orders, columns),
-            (),
-            snapshot.risk_totals,
-        ]
+        rows: list[Hashable] = [_Names(columns)]
+        for one in snapshot.risk:
+            rows.append(_Venue(one, columns))
+            if one.account:
+                rows.append(_Problem(f"✕ {fmt.plain(one.account)}", "danger"))
+            if one.halted:
+                rows.append(_Problem(f"■ halted: {fmt.plain(one.halted)}", "warning"))
+        totals = snapshot.risk_totals
+        opened = sum(one.open_orders for one in snapshot.risk)
+        allowed = totals.order_limit or sum(one.order_limit for one in snapshot.risk)
+        rows.append(_Total(totals, f"{opened}/{allowed}", columns))
+        spare = self.room[1] - len(rows)
+        used = _used(totals)
+        if spare < len(used):
+            return [*rows, *([()] if spare > 1 else []), totals]
+        return [*rows, *([()] if spare > len(used) else []), *used]
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -79,10 +108,14 @@ class RiskPane(Pane):
                 return header(columns)
             case _Venue(risk, columns):
                 return _venue_line(risk, columns)
-            case _Total(totals, orders, columns):
-                return _total_line(totals, orders, columns)
+            case _Problem(text, role):
+                return (("  ", "plain"), (fmt.fit(text, self.room[0] - 2).rstrip(), role))
+            case _Total():
+                return _total_line(row)
+            case _Used():
+                return _used_line(row, self.room[0])
             case RiskTotals():
-                return _limits_line(row, self.room[0])
+                return _short_line(row, self.room[0])
             case _:
                 return ()
 
@@ -107,35 +140,41 @@ def _level(used: float, role: str) -> str:
     return "warning" if used >= _WARNS_AT else role
 
 
+def _sign(used: float) -> str:
+    """What repeats the colour of a bar."""
+    return " !!" if used >= _ALARMS_AT else " ! " if used >= _WARNS_AT else "   "
+
+
 def _part(amount: float, limit: float) -> float:
     return abs(amount) / limit if limit > 0 else 0.0
 
 
 def _bar_cell(used: float, column: Column) -> list[Span]:
-    return [(" " * column.gap, "plain"), *bar(used, column.width - column.gap)]
+    cells = bar(used, column.width - column.gap - _SIGN)
+    sign = (_sign(used), f"bold {_level(used, 'plain')}")
+    return [(" " * column.gap, "plain"), *cells, sign]
 
 
-def _money(amount: float) -> str:
-    return "good" if amount > 0 else "danger" if amount < 0 else "plain"
+def _position(amount: float) -> str:
+    return f"{amount:+.4f}" if round(amount, 4) else "0.0000"
 
 
 def _venue_line(row: RiskRow, columns: Sequence[Column]) -> Line:
     sign, role = glyph(row.state)
-    loss = _part(min(0.0, row.day_pnl), row.loss_limit)
     held = _part(row.position, row.position_limit)
-    spans: list[Span] = []
+    loss = _part(min(0.0, row.day_pnl), row.loss_limit)
+    filled = _part(row.open_orders, row.order_limit)
+    clock = row.clock_offset_ms
     cells: dict[str, Span] = {
-        "position": (f"{row.position:+.4f}" if row.position else "0.0000", _level(held, "plain")),
-        "orders": (f"{row.open_orders}/{row.order_limit}", "plain"),
-        "day pnl": (fmt.signed(row.day_pnl), _money(row.day_pnl)),
+        "position": (_position(row.position), _level(held, "plain")),
+        "orders": (f"{row.open_orders}/{row.order_limit}", _level(filled, "plain")),
+        "day pnl": money(row.day_pnl),
         "rate": (fmt.percent(row.rate_used), _level(row.rate_used, "dim")),
-        "dms": (fmt.plain(row.dead_man), "good" if row.dead_man == "on" else "dim"),
-        "clock": (
-            "" if row.clock_offset_ms is None else f"{fmt.signed(row.clock_offset_ms, 0)}ms",
-            "dim",
-        ),
+        "dms": _DEAD_MAN.get(row.dead_man, (fmt.plain(row.dead_man), "warning")),
+        "clock": ("" if clock is None else f"{fmt.signed(clock, 0)}ms", "dim"),
         "reconn": (f"{row.reconnects}", "dim"),
     }
+    spans: list[Span] = []
     for column in columns:
         match column.name:
             case "venue":
@@ -150,54 +189,94 @@ def _venue_line(row: RiskRow, columns: Sequence[Column]) -> Line:
     return tuple(spans)
 
 
-def _total_line(totals: RiskTotals, orders: tuple[int, int], columns: Sequence[Column]) -> Line:
+def _total_line(row: _Total) -> Line:
+    totals = row.totals
     held = _part(totals.position, totals.position_limit)
     loss = _part(min(0.0, totals.day_pnl), totals.loss_limit)
+    text, role = money(totals.day_pnl)
+    cells: dict[str, Span] = {
+        "venue": ("  total", "bold bright"),
+        "position": (_position(totals.position), _level(held, "bold bright")),
+        "orders": (row.orders, "plain"),
+        "day pnl": (text, f"bold {role}"),
+    }
     spans: list[Span] = []
-    for column in columns:
-        match column.name:
-            case "venue":
-                spans.append(cell("total", column, "bold bright"))
-            case "position":
-                text = f"{totals.position:+.4f}" if totals.position else "0.0000"
-                spans.append(cell(text, column, _level(held, "bold bright")))
-            case "of limit":
-                spans += _bar_cell(held, column)
-            case "orders":
-                spans.append(cell(f"{orders[0]}/{orders[1]}", column, "plain"))
-            case "day pnl":
-                spans.append(cell(fmt.signed(totals.day_pnl), column, _money(totals.day_pnl)))
-            case "of loss":
-                spans += _bar_cell(loss, column)
+    for column in row.columns:
+        if column.name == "of limit":
+            spans += _bar_cell(held, column)
+        elif column.name == "of loss":
+            spans += _bar_cell(loss, column)
+        elif column.name in cells:
+            text, role = cells[column.name]
+            spans.append(
+                (fmt.fit(text, _LABEL), role)
+                if column.name == "venue"
+                else cell(text, column, role)
+            )
     return tuple(spans)
 
 
-def _limits_line(totals: RiskTotals, width: int) -> Line:
-    spans: list[Span] = []
-    for part in _limits(totals):
-        gap: list[Span] = [("   ", "plain")] if spans else []
-        if width_of(spans) + width_of(gap) + width_of(part) > width:
-            break
-        spans += [*gap, *part]
-    return tuple(spans)
-
-
-def _limits(totals: RiskTotals) -> list[list[Span]]:
-    worst = _part(totals.worst_case, totals.worst_case_limit)
-    drawdown = _part(totals.drawdown, totals.drawdown_limit)
-    unhedged = "warning" if totals.unhedged else "plain"
+def _used(totals: RiskTotals) -> list[_Used]:
+    """The limits of all venues together, the most pressing first."""
+    age, limit = totals.unhedged_ms, totals.unhedged_limit_ms
     return [
-        [("unhedged ", "dim"), (f"{totals.unhedged:.4f}", unhedged)],
-        [
-            ("worst case ", "dim"),
-            (f"{totals.worst_case:.4f}", _level(worst, "plain")),
-            (f" of {totals.worst_case_limit:.4f}", "dim"),
-        ],
-        [
-            ("drawdown ", "dim"),
-            (f"{totals.drawdown:.2f}", _level(drawdown, "plain")),
-            (f" of {totals.drawdown_limit:,.0f}", "dim"),
-        ],
+        _Used(
+            "unhedged",
+            _position(totals.unhedged),
+            0.0 if age is None else _part(age, limit),
+            "" if age is None else f"{fmt.age(age)} of {fmt.age(limit)}" if limit else fmt.age(age),
+        ),
+        _Used(
+            "worst case",
+            f"{totals.worst_case:.4f}",
+            _part(totals.worst_case, totals.worst_case_limit),
+            f"of {totals.worst_case_limit:.4f}",
+        ),
+        _Used(
+            "drawdown",
+            f"{totals.drawdown:,.2f}",
+            _part(totals.drawdown, totals.drawdown_limit),
+            f"of {totals.drawdown_limit:,.0f}",
+        ),
+    ]
+
+
+def _used_line(row: _Used, width: int) -> Line:
+    """In the columns of the venues: what, how much, and the bar."""
+    spans: list[Span] = [
+        (fmt.fit(f"  {row.label}", _LABEL), "dim"),
+        cell(row.amount, _POSITION, _amount_role(row)),
+    ]
+    if width >= width_of(spans) + _OF_LIMIT.width:
+        spans += _bar_cell(row.used, _OF_LIMIT)
+    words = f" {row.of}"
+    if width >= width_of(spans) + len(words):
+        spans.append((words, "dim"))
+    return tuple(spans)
+
+
+def _amount_role(row: _Used) -> str:
+    """Anything unhedged is worth a look, however young it is."""
+    held = row.label == "unhedged" and bool(row.amount.strip("-+0."))
+    return _level(row.used, "warning" if held else "plain")
+
+
+def _short_line(totals: RiskTotals, width: int) -> Line:
+    spans: list[Span] = []
+    for row in _used(totals):
+        part = _short(row, "   " if spans else "")
+        if width_of(spans) + width_of(part) > width:
+            break
+        spans += part
+    return tuple(spans)
+
+
+def _short(row: _Used, gap: str) -> list[Span]:
+    sign = _sign(row.used).strip()
+    return [
+        (f"{gap}{row.label} ", "dim"),
+        (row.amount + (f" {sign}" if sign else ""), _amount_role(row)),
+        (f" {row.of}" if row.of else "", "dim"),
     ]
 
 
@@ -217,17 +296,17 @@ class RiskLine(LineWidget):
             case (tuple(venues), RiskTotals() as totals, int(width)):
                 spans: list[Span] = [(" ", "dim")]
                 for venue in venues:
-                    sign, role = glyph(venue.state)
+                    halted = ("■", "warning")
+                    sign, role = halted if venue.halted else glyph(venue.state)
                     spans += [
                         (f"{sign} ", role),
                         (f"{fmt.plain(venue.venue)}  ", hue(venue.venue)),
                     ]
                 held = _part(totals.position, totals.position_limit)
-                position = f"{totals.position:+.4f}" if totals.position else "0.0000"
                 for part in (
-                    [("position ", "dim"), (position, _level(held, "bright"))],
-                    [("day ", "dim"), (fmt.signed(totals.day_pnl), _money(totals.day_pnl))],
-                    *_limits(totals),
+                    [("position ", "dim"), (_position(totals.position), _level(held, "bright"))],
+                    [("day ", "dim"), money(totals.day_pnl)],
+                    *(_short(used, "") for used in _used(totals)),
                 ):
                     if width_of(spans) + width_of(part) + 2 <= width:
                         spans += [*part, ("  ", "dim")]
