@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 import pytest
 from textual.command import CommandPalette
-from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from hftmm.desk.commands import Practice, View
-from hftmm.terminal.app import HftmmApp
 from hftmm.terminal.bindings import KEYS, PANES
 from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.screens.help import HelpScreen
@@ -26,82 +22,11 @@ from tests.fake_desk import (
     LOG,
     NOON,
     SECOND,
-    Clock,
-    FakeDesk,
     best_quote,
-    desk_snapshot,
     ladder,
     log_row,
-    terminal,
 )
-
-SIZE = (200, 60)
-
-
-class Operator:
-    """A person at the app: presses keys, and sees lines of text."""
-
-    def __init__(self, pilot: Pilot[None], desk: FakeDesk, clock: Clock) -> None:
-        self.pilot = pilot
-        self.desk = desk
-        self.clock = clock
-
-    @property
-    def app(self) -> HftmmApp:
-        assert isinstance(self.pilot.app, HftmmApp)
-        return self.pilot.app
-
-    @property
-    def screen(self) -> DeskScreen:
-        screen = self.app.screen
-        assert isinstance(screen, DeskScreen)
-        return screen
-
-    async def settle(self) -> None:
-        await self.pilot.pause()
-        if isinstance(self.app.screen, DeskScreen):
-            self.screen.pull()
-            await self.pilot.pause()
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.settle()
-
-    def text(self, widget: type[LineWidget]) -> list[str]:
-        return [text_of(line) for line in self.screen.query_one(widget).lines]
-
-    @property
-    def view(self) -> View:
-        return self.desk.views[-1]
-
-    @property
-    def prices(self) -> list[str]:
-        """The ladder's price column."""
-        lines = self.screen.query_one(LadderPane).lines
-        roles = {"bid", "ask", "dim", "bold bright on touch_bid", "bold bright on touch_ask"}
-        return [
-            text.strip(" •")
-            for line in lines[1:]
-            for text, role in line
-            if role in roles and "." in text and text.strip(" •").startswith("6")
-        ]
-
-    @property
-    def focused(self) -> str | None:
-        return self.screen.focused.id if self.screen.focused is not None else None
-
-
-Check = Callable[[Operator], Awaitable[None]]
-
-
-async def _operate(check: Check, size: tuple[int, int] = SIZE, **config: object) -> None:
-    clock = Clock()
-    desk = FakeDesk(desk_snapshot())
-    app = terminal(desk, clock=clock, **config)
-    async with app.run_test(size=size) as pilot:
-        operator = Operator(pilot, desk, clock)
-        await operator.settle()
-        await check(operator)
+from tests.operators import Check, Operator, operate
 
 
 async def _market_next(it: Operator) -> None:
@@ -291,7 +216,7 @@ CHECKS: dict[str, Check] = {
 
 @pytest.mark.parametrize("name", [key.name for key in KEYS])
 async def test_every_key_of_the_table_does_what_it_says(name: str) -> None:
-    await _operate(CHECKS[name])
+    await operate(CHECKS[name])
 
 
 async def test_a_key_of_the_config_works_in_place_of_the_default() -> None:
@@ -301,7 +226,7 @@ async def test_a_key_of_the_config_works_in_place_of_the_default() -> None:
         await it.press("F2".lower())
         assert "FROZEN" in it.text(Header)[0]
 
-    await _operate(check, keys=(("freeze", "f2"),))
+    await operate(check, keys=(("freeze", "f2"),))
 
 
 async def test_what_is_wrong_with_config_and_themes_stands_in_the_log() -> None:
@@ -311,7 +236,7 @@ async def test_what_is_wrong_with_config_and_themes_stands_in_the_log() -> None:
         assert "no theme 'puce'" in log
         assert it.app.theme == "amber"
 
-    await _operate(check, keys=(("explode", "e"),), theme="puce")
+    await operate(check, keys=(("explode", "e"),), theme="puce")
 
 
 async def test_one_pane_shows_at_a_time_where_there_is_no_room_for_more() -> None:
@@ -324,7 +249,7 @@ async def test_one_pane_shows_at_a_time_where_there_is_no_room_for_more() -> Non
         await it.press("tab")
         assert it.focused == "ladder"
 
-    await _operate(check, size=(80, 24))
+    await operate(check, size=(80, 24))
 
 
 async def test_the_engine_is_told_once_what_is_looked_at() -> None:
@@ -334,7 +259,7 @@ async def test_the_engine_is_told_once_what_is_looked_at() -> None:
             await it.settle()
         assert it.desk.sent == [View(market=BTC, group=50, rows=80)]
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_market_keeps_the_group_it_was_last_seen_in() -> None:
@@ -346,7 +271,7 @@ async def test_a_market_keeps_the_group_it_was_last_seen_in() -> None:
         await it.press("left_square_bracket")
         assert it.view == View(market=BTC, group=200, rows=80)
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_the_ladder_stands_still_while_the_market_is_in_sight() -> None:
@@ -356,7 +281,7 @@ async def test_the_ladder_stands_still_while_the_market_is_in_sight() -> None:
         await it.settle()
         assert it.prices == before
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_ladder_nobody_scrolled_follows_a_market_that_left_it() -> None:
@@ -365,7 +290,7 @@ async def test_a_ladder_nobody_scrolled_follows_a_market_that_left_it() -> None:
         await it.settle()
         assert "65104.5" in it.prices
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_scrolled_ladder_stays_and_says_where_the_market_is() -> None:
@@ -379,7 +304,7 @@ async def test_a_scrolled_ladder_stays_and_says_where_the_market_is() -> None:
         await it.press("space")
         assert "65104.5" in it.prices
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_an_automatic_ladder_keeps_the_market_in_the_middle() -> None:
@@ -389,7 +314,7 @@ async def test_an_automatic_ladder_keeps_the_market_in_the_middle() -> None:
         await it.settle()
         assert float(it.prices[0]) == float(before[0]) + 4.0
 
-    await _operate(check, auto_centre=True)
+    await operate(check, auto_centre=True)
 
 
 async def test_a_silent_engine_shows_within_a_second_and_counts_up() -> None:
@@ -407,7 +332,7 @@ async def test_a_silent_engine_shows_within_a_second_and_counts_up() -> None:
         await it.settle()
         assert "silent" not in it.text(Header)[0]
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_finished_replay_is_not_silent() -> None:
@@ -420,7 +345,7 @@ async def test_a_finished_replay_is_not_silent() -> None:
         assert "FINISHED" in it.text(Header)[0]
         assert "12:00:01Z" in it.text(Header)[0]
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_last_data_turns_grey_when_the_engine_is_gone_and_back_when_it_returns() -> None:
@@ -437,7 +362,7 @@ async def test_last_data_turns_grey_when_the_engine_is_gone_and_back_when_it_ret
         assert pane.ink is coloured
         assert not it.screen.query_one("#banner").display
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_practice_faults_are_in_the_palette_of_a_practice_desk() -> None:
@@ -448,7 +373,7 @@ async def test_practice_faults_are_in_the_palette_of_a_practice_desk() -> None:
         await it.press("enter")
         assert Practice(venue="okx", fault="gap") in it.desk.sent
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_the_desk_is_drawn_less_often_under_a_dialog() -> None:
@@ -462,7 +387,7 @@ async def test_the_desk_is_drawn_less_often_under_a_dialog() -> None:
         desk._tick()
         assert desk.picture.shown is it.desk.shown
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_frozen_picture_keeps_its_side_of_fees() -> None:
@@ -473,7 +398,7 @@ async def test_a_frozen_picture_keeps_its_side_of_fees() -> None:
         await it.press("f")
         assert ("gross", "dim") not in it.screen.query_one(LadderPane).label(it.screen.picture)
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_no_faults_are_offered_where_money_is_real() -> None:
@@ -487,7 +412,7 @@ async def test_no_faults_are_offered_where_money_is_real() -> None:
         await it.press("enter")
         assert not [command for command in it.desk.sent if isinstance(command, Practice)]
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_click_on_the_footer_does_what_its_key_does() -> None:
@@ -497,7 +422,7 @@ async def test_a_click_on_the_footer_does_what_its_key_does() -> None:
         await it.settle()
         assert it.view.net
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_click_on_the_market_opens_the_list_of_markets() -> None:
@@ -506,7 +431,7 @@ async def test_a_click_on_the_market_opens_the_list_of_markets() -> None:
         await it.pilot.pause()
         assert isinstance(it.app.screen, MarketsScreen)
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_the_wheel_scrolls_the_pane_under_it() -> None:
@@ -516,7 +441,7 @@ async def test_the_wheel_scrolls_the_pane_under_it() -> None:
         await it.settle()
         assert float(it.prices[0]) == float(top) - 1.5
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_the_log_follows_its_end_until_it_is_scrolled_up() -> None:
@@ -534,7 +459,7 @@ async def test_the_log_follows_its_end_until_it_is_scrolled_up() -> None:
         await it.press("pagedown")
         assert "line 100" in it.text(LogPane)[-1]
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_any_size_of_terminal_and_any_change_of_it_is_survived() -> None:
@@ -547,7 +472,7 @@ async def test_any_size_of_terminal_and_any_change_of_it_is_survived() -> None:
             await it.press("tab", "up", "pagedown")
         assert it.app.is_running
 
-    await _operate(check)
+    await operate(check)
 
 
 async def test_a_market_with_nothing_in_it_is_drawn() -> None:
@@ -568,7 +493,7 @@ async def test_a_market_with_nothing_in_it_is_drawn() -> None:
         await it.press("right_square_bracket", "m", "escape", "space", "n")
         assert any("empty" in line for line in it.text(LadderPane))
 
-    await _operate(check)
+    await operate(check)
 
 
 def _wheel() -> type:
