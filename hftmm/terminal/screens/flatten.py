@@ -33,7 +33,7 @@ class FlattenScreen(Dialog[bool]):
 
     def fields(self) -> ComposeResult:
         yield Static(
-            "Kills: every order is canceled everywhere, and nothing new leaves until re-armed. Then "
+            "Kills: every order is canceled everywhere, nothing new leaves until re-armed. Then "
             "these positions are taken to zero by reducing orders:",
             markup=False,
         )

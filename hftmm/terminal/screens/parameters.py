@@ -18,8 +18,6 @@ from hftmm.desk.snapshot import DeskSnapshot, Parameter
 from hftmm.terminal import format as fmt
 from hftmm.terminal.screens.dialog import Conversation, Dialog, Entry, answered
 
-_NUMBERS = (int, float)
-
 
 class ParametersScreen(Dialog[None]):
     """A list of keys with their values; enter edits one, enter sends it, the engine decides.
@@ -122,14 +120,19 @@ class ParametersScreen(Dialog[None]):
 
 def mismatch(text: str, parameter: Parameter) -> str:
     """Why a text cannot be this parameter's value, before the engine is asked; "" if it may be."""
-    value = _toml(text)
-    if value is None:
-        return "is missing" if not text.strip() else "is not a value as config.toml has them"
-    known = _toml(parameter.value)
-    numbers = not isinstance(value, bool) and isinstance(value, _NUMBERS)
-    if known is None or (numbers and isinstance(known, float)) or type(value) is type(known):
+    if not text.strip():
+        return "is missing"
+    known, value = _toml(parameter.value), _toml(text)
+    if known is None or isinstance(known, str):
         return ""
-    return "is of another type"
+    if value is None:
+        return "is not a value as config.toml has them"
+    return "" if _kind(value) is _kind(known) else "is of another kind"
+
+
+def _kind(value: object) -> type:
+    """One kind for all numbers; true and false are none."""
+    return float if type(value) is int else type(value)
 
 
 def _toml(text: str) -> object | None:

@@ -100,7 +100,7 @@ def _headline(kill: KillRow, now_ns: int, *, stopping: bool) -> str:
     if stopping:
         return f"◐ STOPPING  {reason}"
     ago = fmt.age(max(0, now_ns - kill.ns) / 1e6)
-    return f"✕ KILLED ✕  {reason} · {fmt.clock(kill.ns)}, {ago} ago · nothing new leaves until re-armed"
+    return f"✕ KILLED ✕  {reason} · {fmt.clock(kill.ns)}, {ago} ago · nothing leaves until re-armed"
 
 
 def _killed(kill: KillRow, width: int) -> Iterator[_Detail]:
