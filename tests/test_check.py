@@ -27,7 +27,7 @@ from hftmm.transport.check import Venue, check
 from hftmm.transport.check_account import Account
 from hftmm.venues import registry
 from hftmm.venues.private import Credentials, Permissions
-from hftmm.venues.rights import objections, why_refused
+from hftmm.venues.rights import advice, objections, why_refused
 from tests.engines import PERP, SPOT
 from tests.processes import Home
 
@@ -414,6 +414,23 @@ def test_a_codec_that_tells_no_problems_is_judged_by_the_rights_alone() -> None:
     words = ["withdraw", "not read", "not trade spot", "not trade perpetuals", "hedge mode"]
     assert all(word in text for word, text in zip(words, found, strict=True))
     assert len(objections("fourth", worst, frozenset({Kind.SPOT}))) == 3
+
+
+UNBOUND = {
+    "binance": (b'{"ipRestrict": %s, "enableReading": true}', b"false", b"true"),
+    "bybit": (b'{"retCode": 0, "result": {"uta": 1, "ips": %s}}', b'["*"]', b'["192.0.2.7"]'),
+    "okx": (b'{"code": "0", "data": [{"acctLv": "2", "ip": "%s"}]}', b"", b"192.0.2.7"),
+}
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_a_key_that_is_bound_to_no_address_comes_with_advice_alone(name: str) -> None:
+    codec = registry.private_codecs(CONFIG, registry.codecs(CONFIG))[name]
+    request, *_ = codec.permissions(KEY, 0)
+    body, unbound, bound = UNBOUND[name]
+    (hint,) = advice(codec.decode_permissions([(request, body % unbound)]))
+    assert hint.startswith("any address may use the key")
+    assert advice(codec.decode_permissions([(request, body % bound)])) == []
 
 
 def test_problems_are_told_without_the_name_that_stands_before_every_line() -> None:

@@ -14,7 +14,7 @@ from hftmm.core.order import Balance, Rejection
 from hftmm.transport.http import HttpClient
 from hftmm.venues.codec import Hosts
 from hftmm.venues.private import Credentials, Permissions, PrivateCodec, SignedRequest
-from hftmm.venues.rights import objections, why_refused
+from hftmm.venues.rights import advice, objections, why_refused
 
 T = TypeVar("T")
 
@@ -95,6 +95,8 @@ class AccountCheck:
             yield objection, False
         if not against:
             yield _granted(rights, kinds), True
+        for hint in advice(rights):
+            yield hint, True
 
     async def _fees(self, listing: Listing) -> Finding:
         request = self._codec.fee_rates(self._key, listing, self._venue_ms())

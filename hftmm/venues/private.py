@@ -97,6 +97,8 @@ class Permissions(msgspec.Struct, frozen=True, gc=False):
     """What a key may do, and how the account is set.
 
     Attributes:
+        bound: the key works from the addresses it was bound to alone; True too where that is not
+            told.
         problems: what stands in the way of trading, one line each with the remedy; empty if none.
     """
 
@@ -106,6 +108,7 @@ class Permissions(msgspec.Struct, frozen=True, gc=False):
     withdraw: bool
     one_way: bool
     problems: tuple[str, ...] = ()
+    bound: bool = True
 
 
 @dataclass(frozen=True, slots=True)

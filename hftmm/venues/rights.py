@@ -34,6 +34,13 @@ def objections(venue: str, rights: Permissions, kinds: frozenset[Kind]) -> list[
     return found
 
 
+def advice(rights: Permissions) -> list[str]:
+    """What is unwise about a key, and keeps nobody from trading with it."""
+    if rights.bound:
+        return []
+    return ["any address may use the key, and venues end such keys early: bind it to yours"]
+
+
 def why_refused(rejection: Rejection | None, text: str) -> str:
     """A refusal of what is asked for with a key, in one line with the remedy.
 

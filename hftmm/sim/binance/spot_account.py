@@ -155,7 +155,7 @@ def restrictions(key: ApiKey, now_ms: int) -> dict[str, Any]:
     trades = "trade" in rights
     withdraws = "withdraw" in rights
     return {
-        "ipRestrict": False,
+        "ipRestrict": True,
         "createTime": now_ms - now_ms % 86_400_000,
         "enableReading": "read" in rights,
         "enableWithdrawals": withdraws,

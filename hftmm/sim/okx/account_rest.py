@@ -69,7 +69,7 @@ class AccountRest:
             "enableSpotBorrow": False,
             "feeType": "0",
             "greeksType": "PA",
-            "ip": "",
+            "ip": "127.0.0.1",
             "kycLv": "3",
             "label": "practice",
             "level": "Lv1",

@@ -75,6 +75,7 @@ def permissions(
         withdraw=withdraw,
         one_way=linear is None or not linear.dualSidePosition,
         problems=tuple(problems),
+        bound=restrictions is None or restrictions.ipRestrict,
     )
 
 

@@ -97,6 +97,7 @@ class Restrictions(msgspec.Struct, frozen=True, gc=False):
     enableWithdrawals: bool = False  # noqa: N815 - the venue's name
     enableInternalTransfer: bool = False  # noqa: N815 - the venue's name
     permitsUniversalTransfer: bool = False  # noqa: N815 - the venue's name
+    ipRestrict: bool = True  # noqa: N815 - the venue's name
 
 
 class AccountConfig(msgspec.Struct, frozen=True, gc=False):

@@ -24,6 +24,7 @@ _RIGHTS: Final = {
     "SubMemberTransfer": "transfer to sub-accounts",
     "SubMemberTransferList": "transfer to sub-accounts",
 }
+_UNBOUND: Final[tuple[list[str], ...]] = ([], ["*"])
 # `unifiedMarginStatus`: 1.0 and 2.0 of the unified account, each with its pro variant.
 _UNIFIED: Final = frozenset({3, 4, 5, 6})
 
@@ -88,6 +89,7 @@ def permissions(
         withdraw=moves,
         one_way=one_way,
         problems=tuple(problems),
+        bound=key is None or key.ips not in _UNBOUND,
     )
 
 

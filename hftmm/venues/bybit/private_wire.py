@@ -275,11 +275,16 @@ class FeePage(msgspec.Struct, frozen=True, gc=False):
 
 
 class KeyInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a key may do, by group of rights."""
+    """What a key may do, by group of rights.
+
+    Attributes:
+        ips: addresses it is bound to, none or `*` if it is not; None if not told.
+    """
 
     read_only: int = 0
     permissions: dict[str, list[str]] = {}
     uta: int = 0
+    ips: list[str] | None = None
 
 
 class AccountInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):

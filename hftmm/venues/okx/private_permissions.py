@@ -89,4 +89,5 @@ def _permissions(kinds: frozenset[Kind], account: ConfigRow) -> Permissions:
         withdraw=withdraw,
         one_way=one_way,
         problems=tuple(problems),
+        bound=account.ip != "",
     )

@@ -197,9 +197,12 @@ class FeeRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ConfigRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Settings of the account and of the key. Attributes: ip: "" if bound to no address."""
+
     acct_lv: str = ""
     pos_mode: str = ""
     perm: str = ""
+    ip: str | None = None
 
 
 frame_decoder = msgspec.json.Decoder(Frame)
