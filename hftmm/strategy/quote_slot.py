@@ -1,0 +1,192 @@
+"""The venues and the places of quotes in one market, as floats that are cheap to compare."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hftmm.book.consolidated import Member
+from hftmm.book.order_book import OrderBook
+from hftmm.core.order import OrderState
+from hftmm.execution.order import Order
+from hftmm.strategy.arbitrage import common_lot
+from hftmm.strategy.quoting import FAR, HEDGES, SIGNS, Reason, SideIndex
+
+_RESTING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
+NOTHING: Final = Reason("")
+
+
+class View:
+    """One venue of the market: what it costs to quote and to hedge there.
+
+    Pairs are by `SideIndex`. `promised` and `own` are of the side of its book that hedges quotes
+    of that index: bids hedge a bid, asks an ask.
+
+    Attributes:
+        index: its place among the venues.
+        pay: quote a coin that a hedge brings or costs, as a factor of the price it trades at.
+        least: smallest order, base coins. lots: common lot with each venue of the market.
+        room: base coins that the limits leave for a buy and a sell. room_why: which limit.
+        closed: why no order can go there; "" if one can.
+        low, high, need: touch prices, and least size, between which no quote changes.
+        deep: average price of `need` coins where the touch is smaller; None where it was not.
+    """
+
+    __slots__ = (
+        "closed",
+        "deep",
+        "eligible",
+        "hedges",
+        "high",
+        "index",
+        "least",
+        "listing",
+        "lots",
+        "low",
+        "maker",
+        "member",
+        "min_notional",
+        "need",
+        "own",
+        "pay",
+        "promised",
+        "quotes",
+        "room",
+        "room_why",
+        "tick",
+        "venue",
+    )
+
+    def __init__(self, index: int, member: Member, members: tuple[Member, ...]) -> None:
+        listing = member.book.listing
+        self.index = index
+        self.member = member
+        self.listing = listing
+        self.venue = member.venue
+        self.tick = float(listing.tick)
+        self.maker = 0.0
+        self.pay = [1.0, 1.0]
+        self.least = float(max(listing.min_size, listing.lot))
+        self.min_notional = float(listing.min_notional)
+        self.lots = [float(common_lot(listing.lot, each.book.listing.lot)) for each in members]
+        self.quotes = self.hedges = self.eligible = False
+        self.room = [0.0, 0.0]
+        self.room_why = ["", ""]
+        self.closed = ""
+        self.promised = [0.0, 0.0]
+        self.own: list[list[tuple[float, float]]] = [[], []]
+        self.low = [0.0, 0.0]
+        self.high = [FAR, FAR]
+        self.need = [0.0, 0.0]
+        self.deep: list[float | None] = [None, None]
+
+    def worse_than(self, side: SideIndex, price: float) -> None:
+        """Its touch, as a hedge of that side's quotes, matters when it is worse than this."""
+        if side == 0:
+            self.low[0] = max(self.low[0], price)
+        else:
+            self.high[1] = min(self.high[1], price)
+
+    def better_than(self, side: SideIndex, price: float) -> None:
+        """The same when it is better."""
+        if side == 0:
+            self.high[0] = min(self.high[0], price)
+        else:
+            self.low[1] = max(self.low[1], price)
+
+    def settle(self, sides: set[SideIndex], size: float) -> None:
+        """Notes what there is now, from which news is told.
+
+        Args:
+            sides: on which something is quoted. size: of a quote.
+        """
+        book = self.member.book
+        for side, price, there in ((0, book.bid, book.bid_size), (1, book.ask, book.ask_size)):
+            self.low[side] = min(self.low[side], price)
+            self.high[side] = max(self.high[side], price)
+            self.deep[side] = None
+            if self.hedges and side in sides:
+                ours = sum(left for _, left in self.own[side])
+                self.need[side] = self.promised[side] + size + ours
+                if there < self.need[side]:
+                    self.deep[side] = book.walk(HEDGES[side], self.need[side]).vwap
+
+    def stirred(self, side: SideIndex, book: OrderBook) -> bool:
+        """The touch has less than what is needed of it: whether that is news."""
+        deep = self.deep[side]
+        return deep is None or book.walk(HEDGES[side], self.need[side]).vwap != deep
+
+
+class Slot:
+    """The place of one quote: a side of a venue.
+
+    Attributes:
+        key, left: of the live order as it was asked for last: sign * ticks, and base coins.
+        hedge: the view whose depth it counts on. promised: how much of it.
+        back: ticks further away than the touch allows, after rejections.
+        retry_ns: when what was refused may be tried again; `refused`: what that was.
+        reason: why it is as it is.
+        twin: the other side of the venue.
+    """
+
+    __slots__ = (
+        "back",
+        "hedge",
+        "key",
+        "left",
+        "order",
+        "promised",
+        "reason",
+        "refused",
+        "retry_ns",
+        "side",
+        "sign",
+        "twin",
+        "view",
+    )
+
+    def __init__(self, view: View, side: SideIndex) -> None:
+        self.view = view
+        self.side: Final[SideIndex] = side
+        self.sign: Final = SIGNS[side]
+        self.order: Order | None = None
+        self.key = 0
+        self.left = 0.0
+        self.hedge: View | None = None
+        self.promised = 0.0
+        self.back = 0
+        self.retry_ns = 0
+        self.refused: tuple[int, float] | None = None
+        self.reason = NOTHING
+        self.twin: Slot | None = None
+
+    @property
+    def standing(self) -> bool:
+        """It has an order that is to stay."""
+        return self.order is not None and not self.order.cancel_wanted
+
+    @property
+    def busy(self) -> bool:
+        """Nobody knows yet what becomes of its order."""
+        order = self.order
+        return order is not None and (order.state not in _RESTING or order.amend is not None)
+
+    def hold(self, order: Order) -> None:
+        """Its order is this one, or changed."""
+        self.order = order
+        terms = order if order.amend is None else order.amend
+        self.key = self.sign * round(terms.price / order.listing.tick)
+        self.left = float(terms.size - order.filled)
+
+    def release(self) -> None:
+        """Its order is gone."""
+        self.order = None
+        self.key, self.left = 0, 0.0
+        self.promise(None, 0.0)
+
+    def promise(self, hedge: View | None, size: float) -> None:
+        """It counts on this much of a hedge venue's depth."""
+        if self.hedge is not None:
+            self.hedge.promised[self.side] -= self.promised
+        if hedge is not None:
+            hedge.promised[self.side] += size
+        self.hedge, self.promised = hedge, size
