@@ -322,16 +322,29 @@ async def test_every_request_to_okx_demo_trading_says_so() -> None:
     assert "demo keys work in demo, live keys live" in text
 
 
-async def test_an_answer_that_is_none_is_told_as_what_it_is() -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            HttpAnswer(200, b'{"code": "0", "msg": "", "data": [{"details": 1}]}'),
+            "refused: wrong shape: Expected `array`, got `int`",
+        ),
+        (
+            HttpAnswer(503, b'{"code": "50001", "msg": "Down", "data": []}'),
+            "refused: 50001 Down (the service is unavailable, back off)",
+        ),
+        (HttpAnswer(502, b"<html>"), "refused: HTTP 502: <html>"),
+    ],
+)
+async def test_an_answer_that_is_none_is_told_as_what_it_is(answer: HttpAnswer, said: str) -> None:
     class Broken(OkxPeer):
         def request(self, query: HttpQuery, now_ns: int) -> HttpAnswer:
-            if query.path == "/api/v5/account/balance":
-                return HttpAnswer(200, b'{"code": "0", "msg": "", "data": [{"details": 1}]}')
-            return super().request(query, now_ns)
+            private = query.path == "/api/v5/account/balance"
+            return answer if private else super().request(query, now_ns)
 
     ((text, good),) = of_account(await checked("okx", key=KEY, peer=Broken))
     assert not good
-    assert text.startswith("refused: wrong shape: Expected `array`, got `int`")
+    assert text.startswith(said)
 
 
 def test_each_venue_says_by_itself_what_there_is_of_a_key(tmp_path: Path) -> None:

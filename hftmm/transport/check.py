@@ -60,6 +60,7 @@ async def check(venue: Venue, symbols: Sequence[str]) -> AsyncIterator[Finding]:
                     venue.hosts,
                     http,
                     lambda: (time.time_ns() + offset_ns) // MILLISECOND,
+                    venue.codec.decode_error,
                 )
                 async for finding in account.findings(symbols, wanted):
                     yield finding

@@ -34,17 +34,24 @@ class AccountCheck:
     """Looks at one account by REST."""
 
     def __init__(
-        self, account: Account, hosts: Hosts, http: HttpClient, venue_ms: Callable[[], int]
+        self,
+        account: Account,
+        hosts: Hosts,
+        http: HttpClient,
+        venue_ms: Callable[[], int],
+        explain: Callable[[int, bytes], str],
     ) -> None:
         """
         Args:
             venue_ms: the venue's clock.
+            explain: `VenueCodec.decode_error`.
         """
         self._codec = account.codec
         self._key = account.credentials
         self._hosts = hosts
         self._http = http
         self._venue_ms = venue_ms
+        self._explain = explain
 
     async def findings(
         self, symbols: Sequence[str], listings: Sequence[Listing]
@@ -127,10 +134,13 @@ class AccountCheck:
                 return read(reply.body)
             except MalformedFrame as error:
                 unread = str(error)
-        rejection, _, text = self._codec.classify(reply.status, reply.body)
+        rejection, unknown, text = self._codec.classify(reply.status, reply.body)
         if unread and rejection is Rejection.OTHER:
             # What is no refusal is not explained by what refusals mean.
             text = unread
+        elif unknown:
+            # In its words for orders, which may have arrived all the same.
+            text = self._explain(reply.status, reply.body)
         raise Unavailable(why_refused(rejection, text))
 
 
