@@ -26,6 +26,8 @@ _COLUMNS = (
     Column("lasted", 7, spared=2),
 )
 
+_GAP = "   "
+
 
 class _Names(NamedTuple):
     columns: tuple[Column, ...]
@@ -71,7 +73,7 @@ class ArbitragePane(Pane):
         return [_Names(columns), *(row for one in crossings for row in _written(one, columns))]
 
     def foot(self, picture: Picture) -> Sequence[Hashable]:
-        return () if picture.shown is None else ((), picture.shown.arbitrage)
+        return () if picture.shown is None else ((), *_foot(picture.shown.arbitrage, self.room[0]))
 
     def label(self, picture: Picture) -> Line:
         live = sum(one.live for one in picture.shown.opportunities) if picture.shown else 0
@@ -85,8 +87,8 @@ class ArbitragePane(Pane):
                 return _crossing_line(row)
             case _More(text, indent, live):
                 return ((" " * indent + text, "plain" if live else "dim"),)
-            case ArbitrageTotals():
-                return _totals_line(row, self.room[0])
+            case tuple(line):
+                return line
             case _:
                 return ()
 
@@ -129,41 +131,35 @@ def _result_role(text: str, plain: str) -> str:
     return "warning" if "unw" in text else plain
 
 
-def _totals_line(totals: ArbitrageTotals, width: int) -> Line:
-    line: list[Span] = []
-    for part in _totals(totals):
-        gap = "   " if line else ""
-        if width_of(line) + len(gap) + width_of(part) > width:
-            break
-        line += [(gap, "dim"), *part]
-    return tuple(line)
+def _foot(totals: ArbitrageTotals, width: int) -> list[Line]:
+    """The day in one line, or in two where it is too long."""
+    counts, sums = _totals(totals)
+    if width_of(counts) + len(_GAP) + width_of(sums) <= width:
+        return [(*counts, (_GAP, "dim"), *sums)]
+    return [counts, sums]
 
 
-def _totals(totals: ArbitrageTotals) -> list[list[Span]]:
-    """What was seen, then what was taken of it, or else what could have been."""
-    parts: list[list[Span]] = [[("today ", "dim"), _count(totals.seen), (" seen", "dim")]]
+def _totals(totals: ArbitrageTotals) -> tuple[Line, Line]:
+    """What was seen and taken of it, and what that brought; or else what it could have brought."""
+    seen: Line = (("today ", "dim"), _count(totals.seen), (" seen", "dim"))
     if totals.shots:
-        parts += [
-            [_count(totals.shots), (" shot", "dim")],
-            [_count(totals.filled), (" filled", "dim")],
-            [_count(totals.unwound, "warning"), (" unwound", "dim")],
-            [_count(totals.missed), (" missed", "dim")],
-            [("expected ", "dim"), money(totals.counted_on), (" got ", "dim"), _got(totals)],
-        ]
-        return parts
+        taken = (
+            *(("  ", "dim"), _count(totals.shots), (" shot", "dim")),
+            *(("  ", "dim"), _count(totals.filled), (" filled", "dim")),
+            *(("  ", "dim"), _count(totals.unwound, "warning"), (" unwound", "dim")),
+            *(("  ", "dim"), _count(totals.missed), (" missed", "dim")),
+        )
+        got, role = money(totals.realised)
+        return (*seen, *taken), (
+            *(("expected ", "dim"), money(totals.counted_on)),
+            *(("  got ", "dim"), (got, f"bold {role}")),
+        )
     best = "-" if totals.best_net_bps is None else f"{fmt.bps(totals.best_net_bps)} bps"
-    return [
-        *parts,
-        [("eaten by fees ", "dim"), (f"{totals.gross_only}", "plain")],
-        [("expected ", "dim"), money(totals.expected)],
-        [("best ", "dim"), (best, "plain")],
-    ]
+    return (*seen, ("   eaten by fees ", "dim"), (f"{totals.gross_only}", "plain")), (
+        *(("expected ", "dim"), money(totals.expected)),
+        *(("   best ", "dim"), (best, "plain")),
+    )
 
 
 def _count(number: int, role: str = "bright") -> Span:
     return f"{number}", role if number else "dim"
-
-
-def _got(totals: ArbitrageTotals) -> Span:
-    text, role = money(totals.realised)
-    return text, f"bold {role}"

@@ -51,7 +51,7 @@ def fitting(columns: Sequence[Column], width: int) -> tuple[Column, ...]:
     """
     kept = list(columns)
     while kept and sum(map(_least, kept)) > width:
-        kept.remove(min(reversed(kept), key=lambda column: column.spared))
+        del kept[max(range(len(kept)), key=lambda i: (-kept[i].spared, i))]
     stretching = sum(column.stretch for column in kept)
     spare = (width - sum(map(_least, kept))) // max(1, stretching)
     return tuple(

@@ -45,10 +45,10 @@ class FillsPane(Tab):
                 decimals("size", (fill.size for fill in fills), least=5, spared=2),
                 Column("role", 7, left=True),
                 Column("markout", 9, spared=1),
-                Column("hedge", 34, left=True, stretch=True, spared=1),
-                Column("strategy", 12, left=True),
+                Column("hedge", 60, left=True, stretch=True, spared=1),
+                Column("strategy", 11, left=True),
                 decimals("fee", (fill.fee for fill in fills)),
-                Column("asset", 7, left=True, gap=1),
+                Column("asset", 6, left=True, gap=1),
             ],
             self.room[0],
         )

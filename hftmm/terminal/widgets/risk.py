@@ -13,22 +13,21 @@ from hftmm.terminal.widgets.holdings import money
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 from hftmm.terminal.widgets.pane import Pane
 
-_LABEL = 13
+_LABEL = 12
 _WARNS_AT = 0.7
 _ALARMS_AT = 0.9
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SIGN = 3
 _DEAD_MAN = {"on": ("on", "good"), "off": ("off", "warning"), "none": ("--", "dim")}
 
-_POSITION = Column("position", 10)
-_OF_LIMIT = Column("of limit", 18, left=True)
+_POSITION = Column("position", 9)
 _COLUMNS = (
     Column("venue", _LABEL, left=True),
     _POSITION,
-    _OF_LIMIT,
+    Column("of limit", 30, left=True, stretch=True),
     Column("orders", 7),
     Column("day pnl", 10),
-    Column("of loss", 13, left=True),
+    Column("of loss", 10, left=True),
     Column("rate", 6),
     Column("dms", 5, left=True),
     Column("clock", 7),
@@ -59,12 +58,17 @@ class _Total(NamedTuple):
 
 
 class _Used(NamedTuple):
-    """What all venues together use of a limit. Attributes: of: words behind the bar."""
+    """What all venues together use of a limit. Attributes: of: words behind it."""
 
     label: str
     amount: str
     used: float
     of: str
+
+
+class _UsedRow(NamedTuple):
+    used: _Used
+    columns: tuple[Column, ...]
 
 
 class RiskPane(Pane):
@@ -100,7 +104,8 @@ class RiskPane(Pane):
         used = _used(totals)
         if spare < len(used):
             return [*rows, *([()] if spare > 1 else []), totals]
-        return [*rows, *([()] if spare > len(used) else []), *used]
+        blank = [()] if spare > len(used) else []
+        return [*rows, *blank, *(_UsedRow(one, columns) for one in used)]
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -112,8 +117,8 @@ class RiskPane(Pane):
                 return (("  ", "plain"), (fmt.fit(text, self.room[0] - 2).rstrip(), role))
             case _Total():
                 return _total_line(row)
-            case _Used():
-                return _used_line(row, self.room[0])
+            case _UsedRow(used, columns):
+                return _used_line(used, columns, self.room[0])
             case RiskTotals():
                 return _short_line(row, self.room[0])
             case _:
@@ -241,14 +246,15 @@ def _used(totals: RiskTotals) -> list[_Used]:
     ]
 
 
-def _used_line(row: _Used, width: int) -> Line:
+def _used_line(row: _Used, columns: Sequence[Column], width: int) -> Line:
     """In the columns of the venues: what, how much, and the bar."""
     spans: list[Span] = [
         (fmt.fit(f"  {row.label}", _LABEL), "dim"),
         cell(row.amount, _POSITION, _amount_role(row)),
     ]
-    if width >= width_of(spans) + _OF_LIMIT.width:
-        spans += _bar_cell(row.used, _OF_LIMIT)
+    for column in columns:
+        if column.name == "of limit":
+            spans += _bar_cell(row.used, column)
     words = f" {row.of}"
     if width >= width_of(spans) + len(words):
         spans.append((words, "dim"))
