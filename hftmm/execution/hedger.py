@@ -1,0 +1,513 @@
+"""Closes what fills leave open, on other venues, before a deadline; and says what it could not."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Final
+
+from hftmm.config import Config, HedgingConfig
+from hftmm.core.instrument import Kind, Listing, Side
+from hftmm.core.order import Fill, OrderIntent, OrderState, Rejection, TimeInForce
+from hftmm.desk.snapshot import StrategyRow
+from hftmm.execution.exposure_clock import Part, plain
+from hftmm.execution.hedge_ladder import Outlet, split
+from hftmm.execution.hedge_routes import HedgeRoutes
+from hftmm.execution.hedged_market import HedgedMarket, Sent
+from hftmm.execution.order import ZERO, Order
+from hftmm.execution.trader import Trader
+
+CODE: Final = "hg"
+"""Whose its orders are, in client ids."""
+KEPT: Final = 500
+"""Times to flat, and stories of fills, that are remembered."""
+LONGEST_PAUSE_NS: Final = 10_000_000_000
+"""Between two attempts to flatten."""
+_MILLISECOND: Final = 1_000_000
+_RESTING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
+_UNMET: Final = frozenset({None, Rejection.NOTHING_TO_TAKE})
+"""Why an IOC order ends short when nothing is wrong with it."""
+
+
+class Hedger:
+    """Hedges every market; a strategy to whoever runs it.
+
+    Fills are taken in by `maker_filled`, `filled` and `take_over` and netted; what they leave open
+    goes out with the next `act`, which is called at the end of every event.
+
+    An order on its way counts as if it filled in full until it is final and its fills are told: no
+    unit is hedged twice. What it leaves open is the next step of the ladder: a wider cap, another
+    venue. What is too small for every venue is the residual; the next hedge takes it along.
+
+    Every open unit has a clock. At T1 the operator is told, at T2 `blocked` says so, at T3 the
+    venues where it was filled are halted and it is closed there, or wherever that succeeds.
+
+    Attributes:
+        unhedged: symbol -> base coins that strategies hold over all venues and that must come back
+            to zero, negative is short, the residual included; without those at zero.
+    """
+
+    code = CODE
+    name = "hedger"
+
+    def __init__(
+        self, config: Config, trader: Trader, halt: Callable[[str, str, int], None]
+    ) -> None:
+        """
+        Args:
+            halt: takes (venue, why, now_ns); from then on only reducing orders pass there.
+        """
+        self.on = config.hedging.enabled
+        self.unhedged: Final[dict[str, Decimal]] = {}
+        self._trader: Final = trader
+        self._routes: Final = HedgeRoutes(config, trader)
+        self._halt: Final = halt
+        self._why_off = "" if self.on else "off since the start"
+        self._markets: Final[dict[str, HedgedMarket]] = {}
+        self._due: Final[dict[str, HedgedMarket]] = {}
+        self._took_ms: Final[deque[float]] = deque(maxlen=KEPT)
+        self._stories: Final[dict[str, str]] = {}
+
+    # ---- what opens and closes ----------------------------------------------------------------
+
+    def maker_filled(self, fill: Fill, now_ns: int) -> None:
+        """A quote traded: what it left open is hedged by the next `act`."""
+        amount = _held(fill)
+        self._add(fill.listing, amount, now_ns, fill.price, trade_key(fill), "netted")
+
+    def filled(self, fill: Fill, order: Order | None, now_ns: int) -> None:
+        """A hedge traded."""
+        self._add(fill.listing, _held(fill), now_ns, fill.price, "", "hedged")
+        self._market(fill.listing.symbol).attempts = 0
+
+    def fee_told(self, fill: Fill, now_ns: int) -> None:
+        """The fee of a fill, of market making or of ours, that came without one."""
+        self._add(fill.listing, -_fee_in_base(fill), now_ns, None, "", "netted")
+
+    def take_over(self, symbol: str, amount: Decimal, venue: str, why: str, now_ns: int) -> None:
+        """Others leave it what they could not close.
+
+        Args:
+            amount: base coins, negative is short. venue: where it was filled.
+        """
+        text = f"{symbol} {plain(amount)} taken over: {why}"
+        self._trader.note("warning", venue, "hedge", text, now_ns)
+        self._open(self._market(symbol), amount, venue, now_ns, None, "", "netted")
+
+    def restore(self, symbol: str, amount: Decimal, venue: str, now_ns: int) -> None:
+        """What an earlier run left open; its clock begins now. Call it before the first `act`."""
+        if amount:
+            self.take_over(symbol, amount, venue, "left open by an earlier run", now_ns)
+
+    # ---- strategy -----------------------------------------------------------------------------
+
+    def moved(self, symbol: str, now_ns: int) -> None:
+        """A book that came back may take what waits."""
+        market = self._markets.get(symbol)
+        if market is not None and market.waits:
+            self._due[symbol] = market
+
+    def changed(self, order: Order, now_ns: int) -> None:
+        """A hedge order changed; one of an earlier run is taken into account from here on."""
+        market = self._market(order.listing.symbol)
+        sent = market.flight.get(order.client_id)
+        if sent is None:
+            if not order.at_risk:
+                return
+            sent = market.fly(order, now_ns)
+        if order.live:
+            sent.ended = False
+            return
+        if not sent.ended:
+            sent.ended = True
+            if order.filled < order.size:
+                self._fell_short(market, sent, now_ns)
+        self._due[market.symbol] = market
+
+    def act(self, now_ns: int) -> None:
+        """Sends what the events since the last call make necessary; nothing if there were none."""
+        if not self._due:
+            return
+        due = [*self._due.values()]
+        self._due.clear()
+        for market in due:
+            self._work(market, now_ns)
+            self._judge(market, now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Time passed: steps that took too long, clocks that ran out, rounds that begin."""
+        for market in [*self._markets.values()]:
+            if not market.idle:
+                for sent in market.flight.values():
+                    if not sent.late and sent.order.live and now_ns - sent.ns >= self._step_ns:
+                        self._overdue(market, sent, now_ns)
+                self._watch(market, now_ns)
+                if market.next_ns and now_ns >= market.next_ns:
+                    market.round(now_ns)
+                    self._due[market.symbol] = market
+            self._judge(market, now_ns)
+        self.act(now_ns)
+
+    def switch(self, on: bool, why: str, now_ns: int) -> None:
+        """Off: no hedge leaves, live ones are canceled. On: goes on with what is open."""
+        self.on, self._why_off = on, "" if on else why
+        for market in self._markets.values():
+            if on:
+                market.clock.restart(now_ns)
+                market.rest()
+                self._due[market.symbol] = market
+            else:
+                for sent in [*market.flight.values()]:
+                    self._trader.cancel(sent.order.client_id, now_ns)
+            self._judge(market, now_ns)
+
+    def configure(self, config: Config, now_ns: int) -> None:
+        """Other parameters hold from now on."""
+        enabled, self._routes.config = self._hedging.enabled, config
+        if self._hedging.enabled is not enabled:
+            self.switch(self._hedging.enabled, "hedging.enabled is false", now_ns)
+        self._due.update(self._markets)
+
+    # ---- what is known ------------------------------------------------------------------------
+
+    def blocked(self, symbol: str) -> str:
+        """Why nobody may open more of this market, one line; "" if they may. O(1)."""
+        market = self._markets.get(symbol)
+        if market is None:
+            market = self._market(symbol)
+            self._judge(market, 0)
+        return market.reason
+
+    def unhedged_ms(self, now_ns: int) -> float | None:
+        """Age of the oldest open unit of all markets; None if nothing but the residual is open."""
+        return max(
+            (
+                market.age_ns(now_ns) / _MILLISECOND
+                for market in self._markets.values()
+                if market.clock.parts and not market.residual_ns
+            ),
+            default=None,
+        )
+
+    def hedge_of(self, trade: str) -> str:
+        """What became of the risk of a quote's trade, one line; "" if that is long ago.
+
+        Args:
+            trade: as `trade_key` makes it.
+        """
+        return self._stories.get(trade, "")
+
+    def shown(self, now_ns: int) -> StrategyRow:
+        """For the screen."""
+        exposed = [m for m in self._markets.values() if m.exposed_ns or m.flight]
+        reason = next((m.reason for m in self._markets.values() if m.reason), "")
+        state = "blocked" if reason else "hedging" if exposed else "flat"
+        if not self.on:
+            state, reason = "off", self._why_off
+        return StrategyRow(self.name, self.on, state, reason, facts=tuple(self._facts(now_ns)))
+
+    @property
+    def _hedging(self) -> HedgingConfig:
+        return self._routes.config.hedging
+
+    @property
+    def _step_ns(self) -> int:
+        return self._hedging.step_ms * _MILLISECOND
+
+    # ---- amounts ------------------------------------------------------------------------------
+
+    def _market(self, symbol: str) -> HedgedMarket:
+        market = self._markets.get(symbol)
+        if market is None:
+            market = self._markets[symbol] = HedgedMarket(symbol)
+        return market
+
+    def _add(
+        self,
+        listing: Listing,
+        amount: Decimal,
+        now_ns: int,
+        price: Decimal | None,
+        trade: str,
+        verb: str,
+    ) -> None:
+        market = self._market(listing.symbol)
+        self._open(market, amount, listing.venue, now_ns, price, trade, verb)
+
+    def _open(
+        self,
+        market: HedgedMarket,
+        amount: Decimal,
+        venue: str,
+        now_ns: int,
+        price: Decimal | None,
+        trade: str,
+        verb: str,
+    ) -> None:
+        touched = market.clock.add(amount, venue, now_ns, price=price, trade=trade, verb=verb)
+        if market.clock.amount:
+            self.unhedged[market.symbol] = market.clock.amount
+        else:
+            self.unhedged.pop(market.symbol, None)
+            market.residual_ns = 0
+        if market.residual_ns:
+            # What was too small so far is hedged with the rest, and counts from here on.
+            market.clock.restart(now_ns)
+        self._tell(touched, now_ns)
+        self._due[market.symbol] = market
+
+    def _tell(self, parts: list[Part], now_ns: int) -> None:
+        stories = self._stories
+        for part in parts:
+            if part.trade:
+                stories[part.trade] = part.story(now_ns)
+                if len(stories) > KEPT:
+                    del stories[next(iter(stories))]
+
+    # ---- the ladder ---------------------------------------------------------------------------
+
+    def _work(self, market: HedgedMarket, now_ns: int) -> None:
+        market.land()
+        market.waits = False
+        amount = abs(market.clock.amount)
+        if not amount:
+            self._settle(market, now_ns)
+            return
+        if not market.flight and self._routes.too_small(market, amount):
+            market.residual_ns = market.residual_ns or now_ns
+            self._set_aside(market)
+            self._settle(market, now_ns)
+            return
+        market.residual_ns = 0
+        market.exposed_ns = market.exposed_ns or now_ns
+        free = market.free()
+        if not self.on or not free:
+            return
+        hedging = self._hedging
+        if market.flattening:
+            self._flatten(market, free, now_ns)
+        elif (
+            hedging.hedge_immediately
+            or market.holds(market.engaged_ns)
+            or amount >= Decimal(repr(hedging.hedge_above))
+        ):
+            self._hedge(market, free, now_ns)
+
+    def _set_aside(self, market: HedgedMarket) -> None:
+        for part in market.clock.parts:
+            if part.left == part.size and part.trade in self._stories:
+                self._stories[part.trade] = f"{plain(part.left)} in the residual"
+
+    def _settle(self, market: HedgedMarket, now_ns: int) -> None:
+        """Flat, as far as that goes."""
+        if market.exposed_ns:
+            self._took_ms.append((now_ns - market.exposed_ns) / _MILLISECOND)
+        market.rest()
+
+    def _hedge(self, market: HedgedMarket, free: Decimal, now_ns: int) -> None:
+        side: Side = "sell" if free > ZERO else "buy"
+        left = abs(free)
+        market.why = dict(market.out)
+        used: set[str] = set()
+        while not self._routes.too_small(market, left):
+            outlets = self._routes.next_step(market, side, left, used, now_ns)
+            parts = split(side, left, outlets)
+            if not parts:
+                break
+            for outlet, size in parts:
+                used.add(outlet.listing.venue)
+                if self._send(market, outlet, side, size, now_ns):
+                    left -= size
+        else:
+            return
+        market.waits = True
+        self._begin_round(market, now_ns)
+        for order in [*self._routes.obstacles(market, side)]:
+            self._trader.cancel(order.client_id, now_ns)
+            market.obstacle = f"own orders at {order.listing.venue} in the way of a hedge"
+
+    def _send(
+        self,
+        market: HedgedMarket,
+        outlet: Outlet,
+        side: Side,
+        size: Decimal,
+        now_ns: int,
+        *,
+        reduce_only: bool = False,
+    ) -> bool:
+        """Whether it left."""
+        listing = outlet.listing
+        intent = OrderIntent(
+            CODE,
+            listing,
+            side,
+            outlet.limit,
+            size,
+            time_in_force=TimeInForce.IOC,
+            reduce_only=reduce_only,
+            urgent=True,
+        )
+        order = self._trader.submit(intent, now_ns)
+        if not isinstance(order, Order):
+            text = f"{listing.symbol} {side} {plain(size)} refused: {order}"
+            market.out[listing.venue] = market.why[listing.venue] = str(order)
+            self._trader.note("warning", listing.venue, "hedge refused", text, now_ns)
+            self._begin_round(market, now_ns)
+            return False
+        if order.at_risk:
+            market.fly(order, now_ns)
+        market.engaged_ns = now_ns
+        market.last = f"{listing.venue} {side} {plain(size)} @ {outlet.limit:f}, " + (
+            "flatten" if market.flattening else f"step {market.step + 1}"
+        )
+        return True
+
+    def _fell_short(self, market: HedgedMarket, sent: Sent, now_ns: int) -> None:
+        """A hedge order ended with less than it was for."""
+        order = sent.order
+        venue = order.listing.venue
+        if order.rejection in _UNMET:
+            market.tried[venue] = order.filled > ZERO
+        else:
+            market.out[venue] = order.text or str(order.state)
+        market.climb(sent.step + 1, now_ns)
+        self._begin_round(market, now_ns)
+
+    def _begin_round(self, market: HedgedMarket, now_ns: int) -> None:
+        """What failed now is left alone for the time of a step."""
+        market.next_ns = market.next_ns or now_ns + self._step_ns
+
+    def _overdue(self, market: HedgedMarket, sent: Sent, now_ns: int) -> None:
+        """A step took too long: others may take what is certain; what rests is canceled."""
+        sent.late = True
+        order = sent.order
+        if order.state in _RESTING:
+            self._trader.cancel(order.client_id, now_ns)
+        market.climb(sent.step + 1, now_ns)
+        text = f"{order!r} is not settled after {(now_ns - sent.ns) // _MILLISECOND} ms"
+        self._trader.note("warning", order.listing.venue, "hedge late", text, now_ns)
+        self._due[market.symbol] = market
+
+    # ---- the clock ----------------------------------------------------------------------------
+
+    def _watch(self, market: HedgedMarket, now_ns: int) -> None:
+        """T1 and T3; T2 is `blocked`."""
+        hedging = self._hedging
+        age_ms = market.age_ns(now_ns) / _MILLISECOND
+        text = f"{market.symbol} {market.words(now_ns)}" if age_ms else ""
+        venue = market.clock.venue
+        if age_ms >= hedging.alarm_after_ms and not market.holds(market.alarmed_ns):
+            market.alarmed_ns = now_ns
+            self._trader.note("error", venue, "unhedged", text, now_ns)
+        if age_ms >= hedging.flatten_after_ms and not market.flattening:
+            market.flatten_ns = now_ns
+            market.next_ns = market.attempts = 0
+            for place in market.clock.by_venue():
+                self._trader.note("error", place, "flatten", text, now_ns)
+                # Before the order: a halt cancels what stands there.
+                self._halt(place, f"unhedged: {text}", now_ns)
+            self._due[market.symbol] = market
+
+    def _flatten(self, market: HedgedMarket, free: Decimal, now_ns: int) -> None:
+        """Where it was filled, then wherever it goes, until it is gone."""
+        if now_ns < market.next_ns:
+            return
+        side: Side = "sell" if free > ZERO else "buy"
+        left = abs(free)
+        market.why = {}
+        for member, outlet, most in self._routes.ways_out(market, side):
+            if isinstance(outlet, str):
+                market.why[member.venue] = outlet
+                continue
+            listing = outlet.listing
+            size = min(left, most, outlet.room)
+            held = self._trader.position(listing) * (1 if side == "sell" else -1)
+            reduces = listing.kind is Kind.LINEAR and held > ZERO
+            size = listing.size(min(size, held) if reduces else size)
+            if size < (max(listing.lot, listing.min_size) if reduces else outlet.least):
+                market.why[member.venue] = f"{plain(size)} is below its least"
+            elif self._send(market, outlet, side, size, now_ns, reduce_only=reduces):
+                left -= size
+            if not left:
+                break
+        pause_ns = self._step_ns << min(market.attempts, 16)
+        pause_ns = min(pause_ns, LONGEST_PAUSE_NS)
+        market.attempts += 1
+        market.next_ns = now_ns + pause_ns
+        if left:
+            text = f"{market.symbol} {market.words(now_ns)}; again in {pause_ns / 1e9:g} s"
+            self._trader.note("error", market.clock.venue, "not flattened", text, now_ns)
+
+    # ---- words --------------------------------------------------------------------------------
+
+    def _judge(self, market: HedgedMarket, now_ns: int) -> None:
+        """Settles `HedgedMarket.reason`."""
+        hedging = self._hedging
+        age_ms = market.age_ns(now_ns) / _MILLISECOND
+        amount = abs(market.clock.amount)
+        if not self.on:
+            market.reason = f"hedger off: {self._why_off}"
+        elif age_ms >= hedging.stop_quoting_after_ms:
+            market.reason = (
+                f"unhedged {plain(market.clock.amount)} for {age_ms:.0f} ms,"
+                f" limit {hedging.stop_quoting_after_ms}"
+            )
+        elif market.residual_ns and amount > Decimal(repr(hedging.max_residual)):
+            market.reason = f"residual {plain(amount)} above {hedging.max_residual:g}"
+        elif market.obstacle:
+            market.reason = market.obstacle
+        else:
+            members = self._routes.allowed(market.symbol)
+            whys = {member.venue: self._routes.shut(member) for member in members}
+            shut = all(whys.values())
+            text = "; ".join(f"{venue} {why}" for venue, why in whys.items())
+            market.reason = f"no hedge venue open: {text or 'none allowed'}" if shut else ""
+
+    def _facts(self, now_ns: int) -> Iterator[tuple[str, str]]:
+        open_ = {s: m for s, m in self._markets.items() if m.clock.parts and not m.residual_ns}
+        residual = {s: m for s, m in self._markets.items() if m.residual_ns}
+        amounts = (f"{plain(m.clock.amount)} {s}" for s, m in open_.items())
+        yield "unhedged", ", ".join(amounts) or "none"
+        age_ms = self.unhedged_ms(now_ns)
+        if age_ms is not None:
+            yield "age", f"{age_ms:.0f} of {self._hedging.flatten_after_ms} ms"
+        if self._took_ms:
+            took = sorted(self._took_ms)
+            for share in (50, 99):
+                yield f"time to flat p{share}", f"{took[len(took) * share // 100]:.0f} ms"
+        for symbol, market in residual.items():
+            age_s = (now_ns - market.residual_ns) / 1e9
+            limit = f"{self._hedging.max_residual:g}"
+            yield "residual", f"{plain(market.clock.amount)} {symbol} of {limit}, {age_s:.0f} s"
+        last = next((m.last for m in self._markets.values() if m.last and not m.idle), "")
+        last = last or next((m.last for m in self._markets.values() if m.last), "")
+        if last:
+            yield "last step", last
+
+    def _check(self) -> None:
+        """Walks every invariant; O(parts + orders)."""
+        amounts = {s: m.clock.amount for s, m in self._markets.items() if m.clock.amount}
+        assert amounts == self.unhedged
+        for market in self._markets.values():
+            market._check()
+            assert market.clock.parts or not market.residual_ns
+
+
+def trade_key(fill: Fill) -> str:
+    """Names a trade: its listing's key and its id, `okx BTC/USDT 123`."""
+    return f"{fill.listing.key} {fill.trade_id}"
+
+
+def _held(fill: Fill) -> Decimal:
+    """By how much it changed what is held; of spot, a fee in the base coin is part of that."""
+    size = fill.size if fill.side == "buy" else -fill.size
+    return size - _fee_in_base(fill)
+
+
+def _fee_in_base(fill: Fill) -> Decimal:
+    listing = fill.listing
+    if listing.kind is not Kind.SPOT or fill.fee is None or fill.fee_asset != listing.base:
+        return ZERO
+    return fill.fee
