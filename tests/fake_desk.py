@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -499,15 +500,15 @@ TAKEN = (
 )  # fmt: skip
 
 
-def pnl_line(hours: float = 3.0, count: int = 300) -> tuple[PnlPoint, ...]:
-    """A day that went down a little at first, then up."""
-    start = NOON - round(hours * 3_600) * SECOND
-    step = round(hours * 3_600) * SECOND // (count - 1)
-    return tuple(
-        PnlPoint(start + i * step, round(131.41 * (i / (count - 1)) ** 2 - 18 * (i * 37 % 23) / 23
-                                         * (1 - i / (count - 1)), 2))
-        for i in range(count)
-    )  # fmt: skip
+def pnl_line(count: int = 300) -> tuple[PnlPoint, ...]:
+    """Three hours that began with a loss."""
+    ns = NOON - 10_800 * SECOND
+    line = []
+    for i in range(count):
+        x = i / (count - 1)
+        wave = 14 * math.sin(9 * x) + 5 * math.sin(31 * x) + 2 * math.sin(83 * x)
+        line.append(PnlPoint(ns + round(x * 10_800) * SECOND, 131.41 * x**1.5 + wave * (x - 1)))
+    return tuple(line)
 
 
 def trading_snapshot(**changes: Any) -> DeskSnapshot:

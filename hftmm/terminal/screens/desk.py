@@ -355,8 +355,7 @@ class DeskScreen(ActingScreen):
             return
         self.action_go("orders")
         if order is None:
-            pane.select(0)
-            self.pull()
+            pane.select_first()
 
     # The desk
 

@@ -55,7 +55,7 @@ class PositionsPane(Tab):
         columns = fitting(
             [
                 Column("venue", 9, left=True, gap=0, spared=2),
-                Column("market", 16, left=True, spared=2),
+                Column("market", 10, left=True, spared=2),
                 decimals("position", (row.size for row in held), least=8, spared=2),
                 Column("entry", 12, spared=1),
                 Column("mark", 12),
@@ -63,7 +63,7 @@ class PositionsPane(Tab):
                 Column("realised", _MONEY, spared=1),
                 Column("fees", _MONEY),
                 Column("funding", _MONEY),
-                Column("venue's word", 30, left=True, stretch=True, spared=1),
+                Column("venue's word", 52, left=True, stretch=True, spared=1),
             ],
             self.room[0],
         )
@@ -151,9 +151,10 @@ def _drift(text: str) -> Span:
 def _position(row: PositionRow, places: int) -> dict[str, Span]:
     return {
         "venue": (fmt.plain(row.venue), hue(row.venue)),
-        "market": (fmt.plain(row.market), "plain"),
+        "market": (fmt.plain(fmt.market_name(row.market)), "plain"),
         "position": (fmt.plain(row.size), "bright" if row.size.strip("-0.") else "dim"),
-        "entry": (fmt.price(row.entry, places), "own"),
+        # An average has no grid.
+        "entry": (fmt.price(row.entry, places + 1), "own"),
         "mark": (fmt.price(row.mark, places), "plain"),
         "unrealised": money(row.unrealised),
         "realised": money(row.realised),

@@ -55,6 +55,7 @@ class OrdersPane(Tab):
         super().__init__(id=id)
         self._orders: tuple[OrderRow, ...] = ()
         self._selected = ""
+        self._selects_first = False
 
     @property
     def selected(self) -> OrderRow | None:
@@ -66,6 +67,9 @@ class OrdersPane(Tab):
         self._orders = () if snapshot is None else snapshot.orders
         if snapshot is None or not self._orders:
             return self.empty(picture)
+        if self._selects_first:
+            self._selects_first = False
+            self.select(0)
         columns = fitting(_columns(self._orders, snapshot.market), self.room[0])
         return [
             Names(columns),
@@ -98,6 +102,10 @@ class OrdersPane(Tab):
             self.select(0 if rows > 0 else len(self._orders) - 1)
         else:
             self.select(at + rows)
+
+    def select_first(self) -> None:
+        """Selects the newest order at the next picture; the pane may not be in sight before."""
+        self._selects_first = True
 
     def select(self, at: int) -> None:
         """Selects an order by its row, or the nearest there is."""

@@ -22,6 +22,7 @@ _PARTS = (
     ("funding", "funding"),
 )
 _LABEL = 11
+_GAP = "   "
 _NOTHING = 1.0  # quote either way of zero, for a day on which nothing happened yet
 
 
@@ -55,11 +56,12 @@ class PnlPane(Tab):
         if snapshot is None or not snapshot.pnl_line:
             return self.empty(picture)
         points = snapshot.pnl_line
-        lines = self.room[1] - 2
+        parts = _parts(snapshot.pnl_parts, self.room[0])
+        lines = self.room[1] - len(parts) - 1
         if lines < 1:
-            return [snapshot.pnl_parts]
+            return parts
         hours = _Hours(points[0].ns, points[-1].ns)
-        return [snapshot.pnl_parts, *self._strokes(points, lines), hours]
+        return [*parts, *self._strokes(points, lines), hours]
 
     def _strokes(self, points: Sequence[PnlPoint], lines: int) -> list[Hashable]:
         columns = 2 * max(1, self.room[0] - _LABEL - 1)
@@ -69,7 +71,7 @@ class PnlPane(Tab):
         if low == high:
             low, high = -_NOTHING, _NOTHING
         zero = round(high / (high - low) * (lines - 1))
-        labels = {0: fmt.signed(high), lines - 1: fmt.signed(low), zero: "0"}
+        labels = {0: fmt.signed(high), lines - 1: fmt.signed(low), zero: "0.00"}
         return [
             _Stroke(
                 labels.get(y, ""),
@@ -81,8 +83,6 @@ class PnlPane(Tab):
 
     def draw(self, row: Hashable) -> Line:
         match row:
-            case PnlParts():
-                return _parts_line(row, self.room[0])
             case _Stroke(label, dots, role):
                 axis = "┤" if label else "│"
                 spans: list[Span] = [(label.rjust(_LABEL), "dim"), (axis, "line")]
@@ -113,12 +113,14 @@ def _runs(dots: str) -> list[str]:
     return runs
 
 
-def _parts_line(parts: PnlParts, width: int) -> Line:
+def _parts(parts: PnlParts, width: int) -> list[Line]:
+    """The total and what it is made of, in as many lines as that takes."""
     text, role = money(parts.total)
-    line: list[Span] = [("today ", "dim"), (text, f"bold {role}")]
+    lines: list[Line] = [(("today ", "dim"), (text, f"bold {role}"))]
     for label, name in _PARTS:
-        part: list[Span] = [(f"   {label} ", "dim"), money(getattr(parts, name))]
-        if width_of(line) + width_of(part) > width:
-            break
-        line += part
-    return tuple(line)
+        part: Line = ((f"{label} ", "dim"), money(getattr(parts, name)))
+        if width_of(lines[-1]) + len(_GAP) + width_of(part) <= width:
+            lines[-1] = (*lines[-1], (_GAP, "dim"), *part)
+        else:
+            lines.append(part)
+    return lines

@@ -314,8 +314,11 @@ class RiskLine(LineWidget):
                     [("day ", "dim"), money(totals.day_pnl)],
                     *(_short(used, "") for used in _used(totals)),
                 ):
-                    if width_of(spans) + width_of(part) + 2 <= width:
-                        spans += [*part, ("  ", "dim")]
+                    # Where a limit has no room, its use may still have some.
+                    for shown in (part, part[:2]):
+                        if width_of(spans) + width_of(shown) <= width:
+                            spans += [*shown, ("  ", "dim")]
+                            break
             case _:
                 spans = [(" risk", "dim")]
         return tuple((text, f"{role} on raised") for text, role in spans)
