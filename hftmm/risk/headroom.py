@@ -31,7 +31,8 @@ def headroom(
     if room < size:
         size, name, used, limit = room, "total position", ahead.total, limits.max_total_position
     most = limits.max_worst_case - ahead.gross
-    room = most - ahead.venue if ahead.behind <= most else ZERO
+    closing = max(-ahead.venue, ZERO)
+    room = max(most - ahead.venue if ahead.behind <= most else ZERO, closing)
     if room < size:
         gross = ahead.gross + max(ahead.venue, ahead.behind)
         size, name, used, limit = room, "worst case", gross, limits.max_worst_case
@@ -40,11 +41,11 @@ def headroom(
     price = _price(book)
     if limits.max_order_notional < size * price:
         size, name, limit = limits.max_order_notional / price, "notional", limits.max_order_notional
-    # A position that an order closes has its margin already.
-    closing = max(-ahead.venue, ZERO) if listing.kind is not Kind.SPOT else ZERO
-    wallet, need = standing.portfolio.needs(listing, side, price, size - closing)
+    # What a perpetual order closes has its margin already.
+    opening = size - closing if listing.kind is not Kind.SPOT else size
+    wallet, need = standing.portfolio.needs(listing, side, price, opening)
     if need > ZERO and (free := standing.portfolio.available(*wallet)) < need:
-        size = closing + (size - closing) * free / need
+        size += opening * free / need - opening
         return Headroom(max(size, ZERO), f"balance {free.normalize():f} {wallet.asset}")
     if not name:
         return Headroom(size, f"order size up to {limit:f}")

@@ -15,6 +15,8 @@ from hftmm.risk.pace import MILLISECOND, same
 
 ZERO: Final = Decimal(0)
 _TENTH: Final = Decimal("0.1")
+_NOISE_BPS: Final = 1e-6
+"""What a quotient of two floats may be off."""
 
 # ---- what the venue itself would refuse --------------------------------------------------------
 
@@ -149,7 +151,7 @@ def collar(case: Case) -> Refused | None:
     if not buy:
         through = -through
     most = case.standing.limits.collar_bps
-    if through <= most:
+    if through <= most + _NOISE_BPS:
         return None
     actual = Decimal(through).quantize(_TENTH)
     return Refused("collar", Decimal(repr(most)), actual, f"bps through the best {touch} {best:g}")
@@ -260,11 +262,16 @@ def self_cross(case: Case) -> Refused | None:
 
 
 def balance(case: Case) -> Refused | None:
-    """What it needs of the wallet that pays for it is free; a reducing perpetual needs nothing."""
+    """What pays for it is free in the right wallet: the price of a spot buy, the coins of a spot
+    sell, the margin of what a perpetual order opens; what it closes has its margin already.
+    """
     listing, order, portfolio = case.listing, case.order, case.standing.portfolio
-    if listing.kind is not Kind.SPOT and case.reducing:
-        return None
-    wallet, need = portfolio.needs(listing, case.side, case.price, case.remaining)
+    size = case.remaining
+    if listing.kind is not Kind.SPOT:
+        size = min(size, case.ahead.venue)
+        if size <= ZERO:
+            return None
+    wallet, need = portfolio.needs(listing, case.side, case.price, size)
     if order is not None:
         need -= portfolio.needs(listing, case.side, order.price, order.at_risk)[1]
     free = portfolio.available(*wallet)
