@@ -12,6 +12,7 @@ from hftmm.execution.order import ZERO, Order
 from hftmm.strategy.arbitrage import Outcome, Totals
 
 BPS: Final = Decimal(10_000)
+MILLISECOND: Final = 1_000_000
 
 
 class Leg:
@@ -176,6 +177,10 @@ class Shot:
     def realised(self) -> Decimal:
         """Quote after fees: cash of all its trades, and what was handed over at its price."""
         return self._cash + self._handed_worth
+
+    def age_ms(self, now_ns: int) -> int:
+        """Since it began."""
+        return (now_ns - self.started_ns) // MILLISECOND
 
     @property
     def price(self) -> Decimal:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from hftmm.book.order_book import ASKS, BIDS, OrderBook
 from hftmm.core.fees import BPS
 from hftmm.core.instrument import Listing, Side
+from hftmm.core.order import TimeInForce
 from hftmm.execution.order import Order
 
 LEVELS: Final = 32
@@ -72,13 +73,19 @@ def reach(book: OrderBook, taker: Side, live: Iterable[Order]) -> Reach:
     """What a buy may take of the asks, a sell of the bids.
 
     A venue may cancel either order when two of one account meet, and it tells only afterwards:
-    what stands behind an order of ours is out of reach.
+    what stands behind a resting order of ours is out of reach.
 
     Args:
         live: orders of ours that may still trade at the venue.
     """
     levels = book.depth(ASKS if taker == "buy" else BIDS, LEVELS)
-    against = [order for order in live if order.key == book.listing.key and order.side != taker]
+    against = [
+        order
+        for order in live
+        if order.key == book.listing.key
+        and order.side != taker
+        and order.time_in_force is TimeInForce.GTC
+    ]
     if not against:
         return Reach(levels, None)
     if taker == "buy":
