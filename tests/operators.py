@@ -20,7 +20,7 @@ SIZE = (200, 60)
 class Operator:
     """A person at the app: presses keys, and sees lines of text."""
 
-    def __init__(self, pilot: Pilot[None], desk: FakeDesk, clock: Clock) -> None:
+    def __init__(self, pilot: Pilot[str], desk: FakeDesk, clock: Clock) -> None:
         self.pilot = pilot
         self.desk = desk
         self.clock = clock

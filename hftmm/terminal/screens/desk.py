@@ -116,7 +116,7 @@ class DeskScreen(ActingScreen):
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
-        self.query_one(OrdersPane).add_class("-shown")
+        self._bring("log")
         self._make_current("ladder")
         self.app.theme_changed_signal.subscribe(self, lambda _: self.pull())
         self.call_after_refresh(self.pull)
@@ -163,6 +163,8 @@ class DeskScreen(ActingScreen):
             self._settle_view(snapshot)
             self.notices.hear(snapshot.log, self._newest_ns)
             self._mark_kill(snapshot)
+            if self._shown is None and snapshot.trades and not self._notes:
+                self._bring("orders")
             if self._frozen_since is None:
                 self._shown = snapshot
         picture = self.picture
@@ -340,9 +342,13 @@ class DeskScreen(ActingScreen):
         for widget in self.query("Pane, #desk Container, #desk Horizontal, #desk Vertical"):
             widget.set_class(widget in marked, "-current")
         if isinstance(chosen, Tab):
-            for tab in self.query(Tab):
-                tab.set_class(tab is chosen, "-shown")
+            self._bring(name)
         self.call_after_refresh(self.pull)
+
+    def _bring(self, name: str) -> None:
+        """Brings a tab in front of the others; which pane is current stays."""
+        for tab in self.query(Tab):
+            tab.set_class(tab.id == name, "-shown")
 
     # Orders
 

@@ -31,6 +31,7 @@ class RearmScreen(Dialog[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._talk = Conversation(desk)
+        self._mistyped = False
 
     def fields(self) -> ComposeResult:
         yield Static(id="why", markup=False)
@@ -57,13 +58,15 @@ class RearmScreen(Dialog[None]):
         ]
         self.write("venues", Content("\n").join(lines))
         self.write("will", f"Re-arming: {fmt.plain(kill.rearm) or 'new orders may leave again'}")
-        self.write("answers", answered(self._talk.heard(snapshot)))
+        if self._mistyped:
+            self.write("answers", Content.styled(f"✕ not sent: the word is {WORD}", "$warning"))
+        else:
+            self.write("answers", answered(self._talk.heard(snapshot)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if event.value == WORD:
+        self._mistyped = event.value != WORD
+        if not self._mistyped:
             self._talk.send(Rearm(WORD))
-            self.pull()
-        else:
-            self.write("answers", Content.styled(f"✕ not sent: the word is {WORD}", "$warning"))
         self.query_one(Entry).value = ""
+        self.pull()
