@@ -12,9 +12,10 @@ from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Listing, Side
 from hftmm.core.order import Fill, OrderIntent, OrderState, Rejection
 from hftmm.execution.order import Order
+from hftmm.execution.throttle import Denial
+from hftmm.risk.approval import Refused
 from hftmm.strategy.arbitrage import ArbitrageDetector, Opportunity
 from hftmm.strategy.arbitrage_executor import ArbitrageExecutor
-from tests.books import MS
 from tests.trading_floor import VENUES, Floor
 
 FREE = FeeRates(Decimal(0), Decimal(0))
@@ -34,6 +35,7 @@ class Gallery(Floor):
 
     Attributes:
         given: what was handed to the hedger. halts: (venue, why).
+        refuse_second: what the second order comes to.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Gallery(Floor):
         super().__init__(kind=kind, fees=free, listings=listings)
         self.given: list[Given] = []
         self.halts: list[tuple[str, str]] = []
+        self.refuse_second: Refused | None = None
         self.config = Config(markets=MarketsConfig(symbols=(self.symbol,)), arbitrage=config)
         self.detector = ArbitrageDetector(self.books[self.symbol], config)
         self.executor = ArbitrageExecutor(
@@ -122,10 +125,32 @@ class Gallery(Floor):
         order.trades.add(fill.trade_id)
         order.booked += amount
         order.filled = max(order.filled, order.booked)
-        order.state = OrderState.FILLED if order.filled == order.size else order.state
+        if order.live and order.filled == order.size:
+            order.state = OrderState.FILLED
         self.executor.filled(fill, order, self.now_ns)
         self.executor.changed(order, self.now_ns)
         return fill
+
+    def settle(self, order: Order, filled: Decimal, *, state_first: bool) -> None:
+        """An order traded so much, its fees not told, and is over; its end may be told first."""
+        done = OrderState.FILLED if filled == order.size else OrderState.CANCELED
+        if filled:
+            signed = filled if order.side == "buy" else -filled
+            self.positions[order.key] = self.position(order.listing) + signed
+        if state_first:
+            order.filled = filled
+            self.gone(order, done)
+        if filled:
+            self.fill(order, f"{filled:f}", fee=None)
+        if order.live:
+            self.gone(order, done)
+        self.executor._check()
+
+    def submit(self, intent: OrderIntent, now_ns: int) -> Order | Refused | Denial:
+        if self.refuse_second is not None and len(self.submitted) == 1:
+            self.answers.append(self.refuse_second)
+            self.refuse_second = None
+        return super().submit(intent, now_ns)
 
     @property
     def pair(self) -> tuple[Order, Order]:
@@ -149,8 +174,3 @@ class Gallery(Floor):
     def traded(self) -> Decimal:
         """Base coins that all trades left open, of all venues together."""
         return sum(self.positions.values(), Decimal(0))
-
-
-def later(floor: Gallery, ms: int) -> int:
-    """The time after so many milliseconds."""
-    return floor.now_ns + ms * MS
