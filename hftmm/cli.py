@@ -74,6 +74,20 @@ Speed = Annotated[
     float,
     Parameter(help="Pace on the screen; 1 is that of the recording.", validator=Number(gt=0)),
 ]
+Flatten = Annotated[
+    bool,
+    Parameter(help="Then take every position to zero, within hedging.flatten_slippage_bps."),
+]
+Direct = Annotated[
+    bool,
+    Parameter(
+        help="At the venues, by REST, without the engine, which may hang or be dead. Whole listings"
+        " are cleared where a venue can, others' orders on this account with them."
+    ),
+]
+Within = Annotated[
+    float, Parameter(help="Seconds it may take.", validator=Number(gt=0, lte=_LONGEST_S))
+]
 Child = Annotated[bool, Parameter(show=False)]
 
 app = App(
@@ -186,6 +200,46 @@ def status(socket: Socket = None, /, *, config: ConfigFile = None) -> int:
         return FAILED
     print(answer.text, flush=True)
     return CLEAN
+
+
+@app.command
+def kill(
+    socket: Socket = None,
+    /,
+    *,
+    flatten: Flatten = False,
+    direct: Direct = False,
+    within: Within = 30.0,
+    config: ConfigFile = None,
+    mode: WhichVenues = None,
+    venues: VenuesFile = None,
+) -> int:
+    """Cancels everything everywhere and shows that it is gone; nothing new leaves until re-armed.
+
+    Ends with 0 only if every venue shows no open order of ours.
+    """
+    settings = Choice(config).load()
+    where = _socket(settings, socket)
+    if not direct:
+        from hftmm.assembly import kill as killing
+
+        watching = killing.kill(where, _tell, flatten=flatten, within_s=within)
+        return _code(asyncio.run(watching))
+    from hftmm.assembly import direct_kill, practice
+
+    state = paths.state_folder(settings.engine.state_dir)
+    if mode is None and venues is None and (noted := practice.read_venues(state)) is not None:
+        # The mode may have been named on the command line of the engine, not in the file.
+        settings = Choice(config, {"engine.mode": noted[0]}).load()
+    else:
+        settings = Choice(config, {"engine.mode": mode}).load()
+    _check_venues_file(settings, venues)
+    doors, shut = direct_kill.doors(settings, venues, os.environ)
+    for problem in shut:
+        complain(problem)
+    _tell(f"killing in mode {settings.engine.mode} at {', '.join(doors)}")
+    work = direct_kill.kill(settings, doors, state, where, _tell, flatten=flatten, within_s=within)
+    return _code(asyncio.run(work) and not shut)
 
 
 @app.command
@@ -341,6 +395,10 @@ def _confirm_live(settings: Config) -> None:
     )
     if sys.stdin.readline().strip() != "LIVE":
         raise ConfigError("--mode live was not confirmed")
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _code(fine: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from hftmm.venues.codec import Hosts, VenueCodec
 from hftmm.venues.private import Credentials
 
 PATIENCE_S: Final = 30.0
+VENUES_FILE: Final = "venues.json"
 
 _Urls: TypeAlias = dict[str, str | dict[str, str]]
 _DESCRIPTION: Final = msgspec.json.Decoder(dict[str, str | _Urls])
-_NO_VENUES: Final = ("credentials", "control")
+_NO_VENUES: Final = ("credentials", "control", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class Practice:
         control: base URL of their control face; "" if it was not told.
         child: their process, if it is ours.
         credentials: of an account at each of them; None if they were not told.
+        run: which run of theirs it is: the accounts of another one are others.
     """
 
     hosts: Mapping[str, Hosts]
     control: str
     child: Child | None = None
     credentials: Credentials | None = None
+    run: str = ""
 
 
 def described(line: bytes, child: Child | None = None) -> Practice:
@@ -59,7 +63,9 @@ def described(line: bytes, child: Child | None = None) -> Practice:
     }
     if not hosts or not isinstance(control, str):
         raise ValueError("no venue in it")
-    return Practice(hosts, control, child, _credentials(description.get("credentials")))
+    run = description.get("run", "")
+    key = _credentials(description.get("credentials"))
+    return Practice(hosts, control, child, key, run if isinstance(run, str) else "")
 
 
 def read_description(file: Path) -> Practice:
@@ -148,3 +154,35 @@ def _flat(urls: _Urls) -> dict[str, str]:
         else:
             flat |= {f"{name}.{face}": url for face, url in value.items()}
     return flat
+
+
+# ---- where an engine's venues are, for a kill from outside -----------------------------------
+
+
+def write_venues(state: Path, mode: str, hosts: Mapping[str, Hosts]) -> None:
+    """Leaves word, mode 0600, of where an engine trades, in its state folder, for a kill without
+    it. No credentials; of the practice venues they are known.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
+    path = state / VENUES_FILE
+    fresh = path.with_suffix(".new")
+    body = msgspec.json.encode({"mode": mode, **{name: dict(urls) for name, urls in hosts.items()}})
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+        fresh.replace(path)
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror or error}") from error
+
+
+def read_venues(state: Path) -> tuple[str, Mapping[str, Hosts]] | None:
+    """The mode of the engine that ran there last, and where it traded; None if none left word."""
+    try:
+        body = (state / VENUES_FILE).read_bytes()
+        mode = _DESCRIPTION.decode(body).get("mode")
+        return (mode, described(body).hosts) if isinstance(mode, str) else None
+    except (OSError, ValueError, msgspec.DecodeError):
+        return None

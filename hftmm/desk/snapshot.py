@@ -346,6 +346,7 @@ class KillRow(Shown, frozen=True, gc=False):
     Attributes:
         flattening: what flattening does or did, one line; "" if it was not asked for.
         rearm: what re-arming will do, one line.
+        done: every venue shows zero, and what was to be flattened is as flat as it gets.
     """
 
     reason: str
@@ -353,6 +354,7 @@ class KillRow(Shown, frozen=True, gc=False):
     venues: tuple[VenueKill, ...]
     flattening: str = ""
     rearm: str = ""
+    done: bool = False
 
 
 class PnlPoint(Shown, frozen=True, gc=False):

@@ -115,7 +115,7 @@ class Flattening:
 
 def holdings(held: list[tuple[Listing, Decimal]]) -> str:
     """What is held, one line; "" if nothing is."""
-    return ", ".join(f"{listing.symbol} {size:+f}" for listing, size in held if size)
+    return ", ".join(f"{listing.symbol} {size.normalize():+f}" for listing, size in held if size)
 
 
 def _too_small(listing: Listing, held: Decimal) -> str:

@@ -199,9 +199,8 @@ class KillSwitch:
         if not self.reason:
             return None
         flattening = "; ".join(f"{venue} {one.words}" for venue, one in self._flattenings.items())
-        return KillRow(
-            self.reason, self._killed_ns, self._rows(now_ns), flattening, self._next(now_ns)
-        )
+        rows, rearm = self._rows(now_ns), self._next(now_ns)
+        return KillRow(self.reason, self._killed_ns, rows, flattening, rearm, self.done)
 
     def report(self, now_ns: int) -> list[str]:
         """One line a venue: `binance: 4 sent, 4 acked, zero at 38 ms`."""
