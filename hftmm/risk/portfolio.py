@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,6 +52,13 @@ class Pnl(msgspec.Struct, frozen=True, gc=False):
     @property
     def total(self) -> Decimal:
         return self.realised + self.unrealised - self.fees + self.funding
+
+
+class Costs(NamedTuple):
+    """Of the day, since the books were opened. Attributes: fees: paid less rebates."""
+
+    fees: Decimal
+    funding: Decimal
 
 
 class Portfolio:
@@ -245,6 +252,11 @@ class Portfolio:
         holding = self._holdings.get(listing.key)
         return None if holding is None else holding.entry
 
+    def mark(self, listing: Listing) -> Decimal | None:
+        """What it is worth, quote per base; None before the first mark."""
+        holding = self._holdings.get(listing.key)
+        return None if holding is None else holding.mark
+
     def pnl(self, listing: Listing) -> Pnl:
         """What a listing made, quote; fees in a third coin at its price, as far as known."""
         holding = self._holding(listing)
@@ -260,6 +272,19 @@ class Portfolio:
                 made = holding.day_pnl - self._coin_fees_worth(listing)
                 total += made * self._prices.get(listing.quote, ZERO)
         return total
+
+    def costs(self) -> Costs:
+        """Fees and funding that are in `day_pnl`, in `currency`. O(listings)."""
+        fees = funding = ZERO
+        for key, holding in self._holdings.items():
+            worth = self.worth(self._listings[key].quote)
+            fees += (holding.fees + self._coin_fees_worth(self._listings[key])) * worth
+            funding += holding.funding * worth
+        return Costs(fees, funding)
+
+    def worth(self, asset: str) -> Decimal:
+        """Of one of an asset in `currency`; 0 while nothing prices it."""
+        return self._prices.get(asset, ZERO)
 
     def drawdown(self) -> Decimal:
         """Fall of the day's PnL from its peak, in `currency`; call it after every change.
