@@ -54,7 +54,7 @@ class CrossExchangeMM:
         """
         self.code: Final = MARKET_MAKING
         self.name: Final = NAMES[MARKET_MAKING]
-        self.on = False
+        self.on = config.market_making.enabled
         self.why = ""
         self._config = config
         self._trader: Final = trader

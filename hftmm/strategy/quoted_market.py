@@ -152,7 +152,7 @@ class QuotedMarket:
         if not 0.0 < self._mid < FAR:
             return Reason("nobody else quotes both sides")
         # Headroom is what is left beside the order that stands there already.
-        size = min(self.terms.size, view.room[side] + slot.left)
+        size = max(0.0, min(self.terms.size, view.room[side] + slot.left))
         offers = [
             self._offer(slot, hedge, size, now_ns)
             for hedge in self.views

@@ -146,19 +146,25 @@ class Offer(NamedTuple):
     reason: Reason
 
 
+ENOUGH: Final = 0.9
+"""Of what is wanted: lots cut a little off, and a better price is worth more than that."""
+
+
 def best(sign: int, offers: Sequence[Offer], wanted: float) -> Offer | None:
-    """The best price among those that hedge all that is wanted, else the largest; None if nobody
-    hedges what both venues would take.
+    """The best price among those that hedge nearly all that is wanted, else the largest; None if
+    nobody hedges what both venues would take.
     """
     found: Offer | None = None
+    enough = ENOUGH * wanted
     for offer in offers:
-        if offer.size < offer.least or offer.size <= 0.0:
+        if offer.size < offer.least:
             continue
         if found is None:
             found = offer
-            continue
-        size, most = min(offer.size, wanted), min(found.size, wanted)
-        if size > most or (size == most and sign * offer.net > sign * found.net):
+        elif offer.size >= enough and found.size >= enough:
+            if sign * offer.net > sign * found.net:
+                found = offer
+        elif offer.size > found.size:
             found = offer
     return found
 
