@@ -7,8 +7,19 @@ import pytest
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList, Static
 
-from hftmm.desk.commands import Practice, View
-from hftmm.terminal.bindings import KEYS, PANES
+from hftmm.desk.commands import (
+    Cancel,
+    Command,
+    Halt,
+    Kill,
+    Place,
+    Practice,
+    Rearm,
+    Set,
+    Toggle,
+    View,
+)
+from hftmm.terminal.bindings import KEYS, PANES, KeyTable
 from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.screens.help import HelpScreen
 from hftmm.terminal.screens.markets import MarketsScreen
@@ -21,11 +32,14 @@ from tests.fake_desk import (
     BTC,
     LOG,
     NOON,
+    ORDERS,
     SECOND,
+    STRATEGIES,
     best_quote,
     ladder,
     log_row,
 )
+from tests.killed_desk import PARAMETERS, VERIFIED
 from tests.operators import Check, Operator, operate
 
 
@@ -61,8 +75,8 @@ async def _recentre(it: Operator) -> None:
 async def _group_wider(it: Operator) -> None:
     before = it.view.group
     await it.press("g")
-    assert before == 50
-    assert it.view.group == 100
+    assert before == 100
+    assert it.view.group == 200
 
 
 async def _group_finer(it: Operator) -> None:
@@ -74,10 +88,10 @@ async def _net(it: Operator) -> None:
     await it.press("g", "n")
     assert it.view.net
     assert ("after fees", "warning") in it.screen.query_one(LadderPane).label(it.screen.picture)
-    assert it.view.group == 50
+    assert it.view.group == 100
     await it.press("n")
     assert not it.view.net
-    assert it.view.group == 100
+    assert it.view.group == 200
 
 
 async def _scroll_up(it: Operator) -> None:
@@ -106,24 +120,50 @@ async def _page_down(it: Operator) -> None:
 
 async def _pane_next(it: Operator) -> None:
     seen = [it.focused]
-    for _ in PANES:
+    for _ in range(7):
         await it.press("tab")
         seen.append(it.focused)
-    assert seen == [*PANES, "ladder"]
+    # Of the tabs the one in front.
+    round_trip = "ladder nbbo arbitrage risk strategies log tape ladder"
+    assert seen == round_trip.split()
 
 
 async def _pane_previous(it: Operator) -> None:
     await it.press("shift+tab")
-    assert it.focused == "log"
+    assert it.focused == "tape"
 
 
-def _go(name: str, number: int) -> Check:
+async def _tab_next(it: Operator) -> None:
+    seen = []
+    for _ in range(7):
+        await it.press("right")
+        seen.append(it.focused)
+    # The first time it goes to the one in front.
+    assert seen == ["log", "pnl", "orders", "fills", "positions", "balances", "log"]
+
+
+async def _tab_previous(it: Operator) -> None:
+    await it.press("left", "left")
+    assert it.focused == "balances"
+
+
+def _go(name: str, key: str) -> Check:
     async def check(it: Operator) -> None:
-        await it.press("alt+6" if number != 6 else "alt+1")
-        await it.press(f"alt+{number}")
+        await it.press("alt+6" if name != "orders" else "alt+1")
+        await it.press(key)
         assert it.focused == name
 
     return check
+
+
+async def _cancel(it: Operator) -> None:
+    it.desk.show(orders=ORDERS, trades=True)
+    await it.settle()
+    await it.press("c")
+    assert it.focused == "orders"
+    assert not it.told
+    await it.press("down", "c")
+    assert it.told == [Cancel("hm1-a8")]
 
 
 async def _freeze(it: Operator) -> None:
@@ -190,7 +230,25 @@ async def _quit(it: Operator) -> None:
     assert not it.app.is_running or it.app._exit
 
 
+def _sends(press: str, *commands: Command) -> Check:
+    async def check(it: Operator) -> None:
+        it.desk.show(strategies=STRATEGIES, parameters=PARAMETERS, kill=VERIFIED)
+        await it.press(*press.split())
+        assert it.told == list(commands)
+
+    return check
+
+
 CHECKS: dict[str, Check] = {
+    "strategy_1": _sends("1", Toggle("cross mm", on=False)),
+    "strategy_2": _sends("2", Toggle("arbitrage", on=False)),
+    "strategy_3": _sends("3", Toggle("hedger", on=False)),
+    "halt": _sends("x down enter", Halt("bybit")),
+    "ticket": _sends("o enter", Place("binance", BTC, "buy", "65000.5", "0.01")),
+    "parameters": _sends("p enter 5 enter", Set("market_making.order_size", "5")),
+    "flatten": _sends("F y", Kill("key F", flatten=True)),
+    "rearm": _sends("R A R M enter", Rearm("ARM")),
+    "kill": _sends("K", Kill("key K")),
     "market_next": _market_next,
     "market_previous": _market_previous,
     "markets": _markets,
@@ -204,7 +262,10 @@ CHECKS: dict[str, Check] = {
     "page_down": _page_down,
     "pane_next": _pane_next,
     "pane_previous": _pane_previous,
-    **{f"pane_{name}": _go(name, i) for i, name in enumerate(PANES, 1)},
+    "tab_next": _tab_next,
+    "tab_previous": _tab_previous,
+    "cancel": _cancel,
+    **{f"pane_{name}": _go(name, KeyTable.of().named(f"pane_{name}").keys) for name in PANES},
     "freeze": _freeze,
     "filter": _filter,
     "theme": _theme,
@@ -241,8 +302,8 @@ async def test_what_is_wrong_with_config_and_themes_stands_in_the_log() -> None:
 
 async def test_one_pane_shows_at_a_time_where_there_is_no_room_for_more() -> None:
     async def check(it: Operator) -> None:
-        for number, name in enumerate(PANES, 1):
-            await it.press(f"alt+{number}")
+        for name in PANES:
+            await it.press(KeyTable.of().named(f"pane_{name}").keys)
             shown = [pane.id for pane in it.screen.query(Pane) if pane.size and pane.region]
             assert shown == [name]
             assert it.focused == name
@@ -257,7 +318,7 @@ async def test_the_engine_is_told_once_what_is_looked_at() -> None:
         for _ in range(3):
             it.desk.show()
             await it.settle()
-        assert it.desk.sent == [View(market=BTC, group=50, rows=80)]
+        assert it.desk.sent == [View(market=BTC, group=100, rows=80)]
 
     await operate(check)
 
@@ -267,9 +328,9 @@ async def test_a_market_keeps_the_group_it_was_last_seen_in() -> None:
         await it.press("g", "g", "right_square_bracket")
         it.desk.show(market="BTC/USDT")
         await it.settle()
-        assert it.view.group == 50
+        assert it.view.group == 100
         await it.press("left_square_bracket")
-        assert it.view == View(market=BTC, group=200, rows=80)
+        assert it.view == View(market=BTC, group=500, rows=80)
 
     await operate(check)
 
@@ -449,7 +510,7 @@ async def test_the_log_follows_its_end_until_it_is_scrolled_up() -> None:
 
     async def check(it: Operator) -> None:
         it.desk.show(log=rows)
-        await it.press("alt+6")
+        await it.press("alt+0")
         assert "line 099" in it.text(LogPane)[-1]
         await it.press("up", "up")
         assert "line 097" in it.text(LogPane)[-1]
