@@ -25,6 +25,7 @@ LOOK_EVERY_NS: Final = 100_000_000
 PAUSE_NS: Final = 250_000_000
 """Before what was refused or rejected is tried again as it was."""
 _GRAIN: Final = 1e-9
+_LEAVING: Final = Reason("until the order before it is gone")
 
 
 class Verdict(Enum):
@@ -183,6 +184,11 @@ class CrossExchangeMM:
         elif order.client_id not in self._leaving and order.state is not OrderState.PENDING_NEW:
             self._leave(order, now_ns)
 
+    def _still_there(self, slot: Slot) -> bool:
+        """An order that was there before may still trade."""
+        place = (slot.view.listing.key, SIDES[slot.side])
+        return any((order.key, order.side) == place for order in self._leaving.values())
+
     def _stain(self, symbol: str) -> None:
         market = self._markets.get(symbol)
         if market is not None:
@@ -202,6 +208,8 @@ class CrossExchangeMM:
         quotes: list[tuple[Slot, Quote]] = []
         for slot in market.slots:
             wanted = market.price(slot, now_ns)
+            if self._leaving and slot.order is None and self._still_there(slot):
+                wanted = _LEAVING
             if isinstance(wanted, Reason):
                 self._forgo(slot, wanted, now_ns)
                 continue

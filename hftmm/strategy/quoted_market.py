@@ -7,9 +7,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from hftmm.book.consolidated import NEVER_NS, ConsolidatedBook
-from hftmm.book.order_book import OrderBook
 from hftmm.config import Config
-from hftmm.core.instrument import Side
 from hftmm.execution.trader import Trader
 from hftmm.strategy.quote_slot import NOTHING, Slot, View
 from hftmm.strategy.quoting import (
@@ -137,7 +135,8 @@ class QuotedMarket:
         """Reads what every quote of the market depends on: call it before `price`."""
         for view in self.views:
             view.eligible = view.member.eligible
-        self._mid = self._clean_mid()
+        book = self.book
+        self._mid = (book.best_bid + book.best_ask) / 2.0 if book.best_bid > 0.0 else 0.0
         self._shift = self._inventory * self._mid
 
     def price(self, slot: Slot, now_ns: int) -> Quote | Reason:
@@ -150,7 +149,7 @@ class QuotedMarket:
         if not view.eligible:
             return Reason("{} {}: {}", (view.venue, view.member.state, view.member.reason))
         if not 0.0 < self._mid < FAR:
-            return Reason("nobody else quotes both sides")
+            return Reason("no best bid and ask")
         # Headroom is what is left beside the order that stands there already.
         size = max(0.0, min(self.terms.size, view.room[side] + slot.left))
         offers = [
@@ -218,23 +217,12 @@ class QuotedMarket:
         """Its order would earn less than it must to stay."""
         return self.edge(slot, net) < self.terms.cancel - 1e-12
 
-    def _clean_mid(self) -> float:
-        """Mid of the best prices that are not ours alone; 0.0 if a side has none."""
-        bid, ask = 0.0, FAR
-        for view in self.views:
-            if view.eligible:
-                book = view.member.book
-                bid = max(bid, _others(book.bid, book.bid_size, view.own[0], book, "sell"))
-                ask = min(ask, _others(book.ask, book.ask_size, view.own[1], book, "buy") or FAR)
-        return (bid + ask) / 2.0 if bid > 0.0 and ask < FAR else 0.0
-
     # ---- what would change it -----------------------------------------------------------------
 
     def watch(self, quotes: list[tuple[Slot, Quote]]) -> None:
         """Notes how far prices may go before one of these standing quotes is to be moved."""
         self.expires_ns = NEVER_NS
-        book = self.book
-        raw = book.best_bid + book.best_ask
+        now = self.book.best_bid + self.book.best_ask
         low, high = 0.0, FAR
         for view in self.views:
             view.low[:], view.high[:], view.need[:] = (0.0, 0.0), (FAR, FAR), (0.0, 0.0)
@@ -265,23 +253,10 @@ class QuotedMarket:
                     view.high[1] = min(view.high[1], view.member.book.ask + away)
                 else:
                     view.low[0] = max(view.low[0], view.member.book.bid + away)
-            # The bounds are of the mid without our own orders, what is watched is with them.
             spread, wider = 2.0 * sign * bounds.spread, 2.0 * sign * bounds.wider
-            own = raw - 2.0 * self._mid
-            low = max(low, (spread if side == 0 else wider) + own)
-            high = min(high, (wider if side == 0 else spread) + own)
+            low = max(low, spread if side == 0 else wider)
+            high = min(high, wider if side == 0 else spread)
         # What lies outside already was decided on, and is news again only when it goes further.
-        self._low, self._high = min(low, raw), max(high, raw)
+        self._low, self._high = min(low, now), max(high, now)
         for view in self.views:
             view.settle({slot.side for slot, _ in quotes}, self.terms.size)
-
-
-def _others(
-    price: float, size: float, own: list[tuple[float, float]], book: OrderBook, taker: Side
-) -> float:
-    """The best price of a side at which somebody else stands; 0.0 if there is none."""
-    ours = sum(left for at, left in own if at == price)
-    if ours == 0.0 or size > ours * 1.000001:
-        return price if size > 0.0 else 0.0
-    behind = book.walk(taker, ours * 1.001)
-    return behind.worst if behind.size > ours else 0.0

@@ -157,7 +157,7 @@ def best(sign: int, offers: Sequence[Offer], wanted: float) -> Offer | None:
     found: Offer | None = None
     enough = ENOUGH * wanted
     for offer in offers:
-        if offer.size < offer.least:
+        if offer.size < offer.least or offer.size <= 0.0:
             continue
         if found is None:
             found = offer
@@ -202,7 +202,7 @@ def priced(
     within what its hedge leaves.
 
     Args:
-        mid: of the NBBO, without our own orders.
+        mid: of the NBBO.
         shift: quote by which both sides are moved, down if positive.
         most: the greatest key that does not take.
     """
