@@ -522,6 +522,13 @@ def test_headroom_names_the_nearest_limit_with_its_numbers(
     assert (headroom.size.quantize(Decimal("0.001")), headroom.reason) == (Decimal(size), reason)
 
 
+def test_headroom_without_a_book_is_that_of_the_positions() -> None:
+    desk = Desk(venue={"max_position": Decimal("0.1")}, money="0")
+    desk.books.clear()
+    headroom = desk.risk.headroom(desk.of["okx"], "sell", START)
+    assert headroom == (Decimal("0.1"), "position 0% of limit")
+
+
 held = st.integers(-400, 400).map(lambda n: Decimal(n) / 1000)
 lots = st.integers(0, 300).map(lambda n: Decimal(n) / 1000)
 
@@ -673,6 +680,51 @@ def live_through(story: Iterable[Offer | Happening]) -> None:
         for venue in VENUES:
             _check_money(truth, venue)
     desk.portfolio._check()
+
+
+@given(
+    position=st.integers(1, 400).map(lambda n: Decimal(n) / 1000),
+    long=st.booleans(),
+    story=st.lists(st.one_of(offers, happenings), max_size=30),
+)
+def test_at_a_halted_venue_a_position_can_only_shrink(
+    position: Decimal, *, long: bool, story: list[Offer | Happening]
+) -> None:
+    desk, truth = Desk(), Venue()
+    desk.hold(f"{position if long else -position}")
+    desk.risk.halt("okx", "by hand")
+    where, sign = ("okx", "BTC/USDT:USDT"), 1 if long else -1
+    truth.positions[where] = sign * position
+    for event in story:
+        desk.bench.now_ns += MS
+        if len(event) == 4:
+            _, _, side, size = event
+            wanted = desk.intent(size, side)
+            if isinstance(desk.ask(wanted), Approved):
+                truth.take(desk.rest(wanted))
+        else:
+            _happen(desk, truth, *event)
+        left = sign * truth.positions[where]
+        assert ZERO <= left <= position
+        position = left
+
+
+@given(
+    gaps_ms=st.lists(st.one_of(st.just(0), st.integers(0, 700)), min_size=5, max_size=40),
+    limit=st.integers(1, 6),
+)
+def test_no_second_has_more_orders_than_allowed(gaps_ms: list[int], limit: int) -> None:
+    desk = Desk(limits={"max_orders_per_s": limit})
+    now_ms = 0
+    passed: list[int] = []
+    for gap_ms in gaps_ms:
+        now_ms += gap_ms
+        before = [at for at in passed if now_ms - at < 1_000]
+        if desk.review(desk.intent(), after_ms=now_ms) == "":
+            passed.append(now_ms)
+            assert len(before) < limit
+        else:
+            assert len(before) == limit
 
 
 def _happen(desk: Desk, truth: Venue, what: str, which: int, size: Decimal) -> None:
