@@ -109,7 +109,10 @@ class DeskScreen(ActingScreen):
                     yield LogPane(id="log")
                     yield PnlPane(id="pnl")
                 yield TapePane(id="tape")
-        yield Input(placeholder="log lines that contain: enter keeps, escape clears", id="filter")
+        yield Input(
+            placeholder="log lines that contain: enter keeps, escape clears; K kills here too",
+            id="filter",
+        )
         yield RiskLine(id="risk-line")
         yield KeyBar(self._table)
         yield Banner(id="banner")

@@ -100,6 +100,7 @@ _WIDTHS = (
     (9, 12, 9, 4),
     (9, 10, 9, 4),
     (8, 9, 9, 4),
+    (8, 8, 9, 3),
     (8, 9, 0, 3),
     (8, 8, 0, 3),
     (8, 0, 0, 3),
@@ -165,6 +166,8 @@ def names(layout: Layout) -> Line:
 
 
 def _own_name(layout: Layout) -> str:
+    if not layout.own:
+        return ""
     if layout.queue:
         return "own".rjust(layout.own - layout.queue) + "ahead".rjust(layout.queue)
     return "own".rjust(layout.own)
