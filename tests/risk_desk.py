@@ -52,7 +52,7 @@ class Desk:
         *,
         limits: dict[str, Any] | None = None,
         venue: dict[str, Any] | None = None,
-        listed: dict[str, str] | None = None,
+        listed: dict[str, Any] | None = None,
         money: str = "1000000",
         coins: str = "1000",
         margin: str = "",

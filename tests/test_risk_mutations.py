@@ -12,6 +12,7 @@ from hftmm.core.instrument import Side
 from hftmm.risk.losses import LOSSES
 from hftmm.risk.rules import RULES
 from tests import test_risk_manager as guards
+from tests import test_risk_worst_case as worst_case
 from tests.risk_desk import VENUES
 
 GUARDS: dict[str, Callable[[], None]] = {
@@ -65,7 +66,7 @@ def test_without_a_limit_chance_finds_a_way_beyond_it(
 ) -> None:
     def live() -> None:
         for seed in range(40):
-            guards.live_through(story(Random(seed)))
+            worst_case.live_through(story(Random(seed)))
 
     live()
     monkeypatch.delitem(RULES, name)
@@ -73,7 +74,7 @@ def test_without_a_limit_chance_finds_a_way_beyond_it(
         live()
 
 
-def story(chance: Random, events: int = 60) -> Iterator[guards.Offer | guards.Happening]:
+def story(chance: Random, events: int = 60) -> Iterator[worst_case.Offer | worst_case.Happening]:
     """What may happen, two orders to one of everything else."""
     whats = ("fill", "fill quietly", "tell", "cancel", "lose", "amend", "amend quietly")
     for _ in range(events):
