@@ -195,6 +195,19 @@ def test_what_a_venue_still_shows_is_canceled_again_after_growing_pauses() -> No
     assert (row.sent, row.acked, row.open, row.problem) == (1, 0, 1, "1 order still open there")
 
 
+def test_as_soon_as_the_last_order_is_known_to_be_gone_the_list_is_asked_for() -> None:
+    desk = Desk("okx", okx="c d")
+    desk.kill()
+    desk.lists("okx", "c d")
+    desk.pads.taken()
+    desk.pads.orders["okx"] = {"d"}
+    assert desk.wait(10 * MS) == []
+    desk.pads.orders.clear()
+    assert desk.wait(10 * MS) == ["ask okx"]
+    desk.lists("okx", "d")
+    assert desk.wait(10 * MS) == []
+
+
 def test_an_order_of_which_nobody_knows_stands_in_the_way_of_zero() -> None:
     desk = Desk("okx", okx="c")
     desk.kill()

@@ -64,6 +64,7 @@ class Clearing:
         self._asked_ns = 0
         self._due_ns = 0
         self._round = 0
+        self._stood = False
         self._told: Final[dict[Kind, frozenset[str]]] = {}
         self._sent: Final[set[str]] = set()
         self._acked: Final[set[str]] = set()
@@ -84,6 +85,7 @@ class Clearing:
     def ask(self, now_ns: int) -> None:
         """Asks for what stands."""
         self._asked_ns = now_ns
+        self._stood = bool(self._standing())
         self._due_ns = 0
         self._brakes.ask_open(self.venue, now_ns)
 
@@ -94,7 +96,8 @@ class Clearing:
 
     def tick(self, now_ns: int) -> None:
         """Does what is due."""
-        if self.zero_ns and (standing := self._standing()):
+        standing = self._standing()
+        if self.zero_ns and standing:
             self._appeared(len(standing), now_ns)
         elif self._asked_ns and now_ns - self._asked_ns >= ANSWER_NS:
             waited_s = (now_ns - self._asked_ns) / 1e9
@@ -103,6 +106,9 @@ class Clearing:
             self._again(now_ns)
         elif self._due_ns and now_ns >= self._due_ns:
             self._again(now_ns)
+        elif self._due_ns and self._stood and not standing:
+            # The last of them just went, by the venue's news: its list is likely to say so too.
+            self.ask(now_ns)
 
     # ---- what it is told ----------------------------------------------------------------------
 
