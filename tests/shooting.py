@@ -36,6 +36,7 @@ class Gallery(Floor):
     Attributes:
         given: what was handed to the hedger. halts: (venue, why).
         refuse_second: what the second order comes to.
+        held: orders have not left when they are canceled.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Gallery(Floor):
         self.given: list[Given] = []
         self.halts: list[tuple[str, str]] = []
         self.refuse_second: Refused | None = None
+        self.held = False
         self.config = Config(markets=MarketsConfig(symbols=(self.symbol,)), arbitrage=config)
         self.detector = ArbitrageDetector(self.books[self.symbol], config)
         self.executor = ArbitrageExecutor(
@@ -151,6 +153,11 @@ class Gallery(Floor):
             self.answers.append(self.refuse_second)
             self.refuse_second = None
         return super().submit(intent, now_ns)
+
+    def cancel(self, client_id: str, now_ns: int) -> bool:
+        if self.held:
+            self.gone(self.orders[client_id], OrderState.CANCELED, text="not sent")
+        return super().cancel(client_id, now_ns)
 
     @property
     def pair(self) -> tuple[Order, Order]:

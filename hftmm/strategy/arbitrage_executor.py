@@ -29,8 +29,8 @@ from hftmm.strategy.shots import Shots, at
 from hftmm.strategy.taking import Reach, reach
 
 MILLISECOND: Final = 1_000_000
-SPARE: Final = 0.1
-"""Share of the deadline kept for the tick that notices it."""
+SPARE_NS: Final = 25 * MILLISECOND
+"""How long before a deadline it is acted on: the tick that notices it may come so late."""
 
 
 class ArbitrageExecutor:
@@ -210,7 +210,7 @@ class ArbitrageExecutor:
             {member.venue: member.fees.taker_bps for member in detector.book.members},
             detector.totals,
             now_ns,
-            now_ns + span_ns - int(span_ns * SPARE),
+            now_ns + span_ns - min(SPARE_NS, span_ns // 2),
         )
         for side, (member, levels), worst in sides:
             listing = member.book.listing
@@ -219,7 +219,7 @@ class ArbitrageExecutor:
             if shot.refusal:
                 break
         self._cool(shot, now_ns)
-        if not shot.legs:
+        if shot.refusal and self._shots.taken_back(shot, now_ns):
             return shot.refusal
         detector.totals.shots += 1
         seen.attempt = shot

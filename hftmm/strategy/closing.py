@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.core.instrument import Listing, Side
+from hftmm.execution.hedge_ladder import least_size
 from hftmm.execution.trader import Trader
 from hftmm.strategy.taking import reach
 
@@ -37,19 +38,13 @@ def ways(
         within = reach(member.book, side, trader.live(member.venue))
         taken = within.take(float(amount))
         size = listing.size(min(Decimal(repr(taken.size)), amount))
-        if size <= 0:
+        if not size:
             continue
         price = within.limit(listing, side, taken.worst, slippage_bps)
-        if not fits(listing, size, price):
+        if size < least_size(listing, float(price)):
             continue
         average = taken.value / taken.size
         net = average * (member.buy_cost if side == "buy" else member.sell_yield)
         found.append(Way(listing, size, price, net))
     sign = 1.0 if side == "buy" else -1.0
     return sorted(found, key=lambda way: (way.size < way.listing.size(amount), sign * way.net))
-
-
-def fits(listing: Listing, size: Decimal, price: Decimal) -> bool:
-    """Whether the venue takes an order so small."""
-    enough = size >= max(listing.lot, listing.min_size)
-    return enough and size * price >= listing.min_notional

@@ -11,10 +11,11 @@ from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.config import ArbitrageConfig
 from hftmm.core.instrument import Listing, Side
 from hftmm.core.order import Fill, OrderIntent, TimeInForce
+from hftmm.execution.hedge_ladder import least_size
 from hftmm.execution.order import ZERO, Order
 from hftmm.execution.trader import Trader
 from hftmm.strategy.base import ARBITRAGE
-from hftmm.strategy.closing import fits, ways
+from hftmm.strategy.closing import ways
 from hftmm.strategy.shot import Shot
 
 MILLISECOND: Final = 1_000_000
@@ -84,17 +85,21 @@ class Shots:
         if not isinstance(answer, Order):
             return at(listing.venue, str(answer))
         shot.sent(answer, way)
-        self._by_order[answer.client_id] = shot
         return ""
 
     def open(self, shot: Shot, now_ns: int) -> None:
-        """Its legs were sent, or those of them that could be."""
+        """Its legs were sent, or one of them was."""
         shot.patient_ns = self._patient_ns(now_ns)
         self.under_way.append(shot)
-        if shot.refusal:
-            # The order manager still holds the other leg: canceled now, it never leaves.
-            self._cancel(shot, now_ns)
+        self._by_order.update(dict.fromkeys(shot.legs, shot))
         self._follow(shot, now_ns)
+
+    def taken_back(self, shot: Shot, now_ns: int) -> bool:
+        """Cancels the leg of a shot whose other leg was refused. Canceled at once, the order
+        manager still holds it; False if it may have left, and must be followed.
+        """
+        self._cancel(shot, now_ns)
+        return not shot.under_way and not shot.position
 
     def stop(self, why: str, now_ns: int) -> None:
         """From now on what is uneven is handed over as soon as it is certain."""
@@ -119,8 +124,7 @@ class Shots:
             return
         listing = fill.listing
         amount = fill.size if fill.side == "buy" else -fill.size
-        why = f"{client_id} traded late"
-        self._tell_hand_over(listing.symbol, amount, listing.venue, "warning", why, now_ns)
+        self._give(listing.symbol, amount, listing.venue, f"{client_id} traded late", now_ns)
 
     def fee_told(self, fill: Fill, now_ns: int) -> None:
         """The fee of a fill that came without one."""
@@ -160,13 +164,16 @@ class Shots:
         amount = shot.certain
         if amount:
             if shot.closed:
-                self._hand_over(shot, amount, "warning", "traded late", now_ns)
+                self._hand_over(shot, amount, "traded late", now_ns)
             elif self.stopped:
-                self._hand_over(shot, amount, "warning", self.stopped, now_ns)
+                self._hand_over(shot, amount, self.stopped, now_ns)
             elif overdue:
                 trouble = f", {shot.trouble}" if shot.trouble else ""
                 why = f"legs uneven after {shot.age_ms(now_ns)} ms{trouble}"
-                self._hand_over(shot, amount, "error", why, now_ns)
+                text = f"{amount:+f} {shot.symbol} goes to the hedger: {why}"
+                venue = shot.where(amount)
+                self._trader.note("error", venue, "arbitrage leg handed over", text, now_ns)
+                self._hand_over(shot, amount, why, now_ns)
             elif not shot.moving or now_ns >= shot.patient_ns:
                 self._even_out(shot, amount, now_ns)
         if overdue and not shot.closed:
@@ -185,7 +192,7 @@ class Shots:
         side: Side = "sell" if amount > ZERO else "buy"
         left = abs(amount)
         if _too_small(book, left, shot.price):
-            self._hand_over(shot, amount, "info", "below every venue's minimum", now_ns)
+            self._hand_over(shot, amount, "below every venue's minimum", now_ns)
             return
         shot.trouble = "no venue can take it"
         # What was not to be had within the slippage is looked for further away.
@@ -193,7 +200,7 @@ class Shots:
         for way in ways(book, self._trader, side, left, slippage_bps):
             listing = way.listing
             size = min(way.size, listing.size(left))
-            if not fits(listing, size, way.price):
+            if size < least_size(listing, float(way.price)):
                 continue
             words = shot.way(listing.venue, side)
             refusal = self.send(shot, listing, side, way.price, size, words, now_ns)
@@ -203,6 +210,7 @@ class Shots:
             shot.trouble = ""
             left -= size
         if left < abs(amount):
+            self._by_order.update(dict.fromkeys(shot.legs, shot))
             shot.rounds += 1
             shot.patient_ns = self._patient_ns(now_ns)
 
@@ -220,17 +228,10 @@ class Shots:
                 self._trader.note("error", venue, "arbitrage leg unsettled", text, now_ns)
                 self._halt(venue, text, now_ns)
 
-    def _hand_over(self, shot: Shot, amount: Decimal, level: str, why: str, now_ns: int) -> None:
+    def _hand_over(self, shot: Shot, amount: Decimal, why: str, now_ns: int) -> None:
         venue = shot.where(amount)
         shot.handed_over(amount, self._mid(shot, venue))
-        self._tell_hand_over(shot.symbol, amount, venue, level, why, now_ns)
-
-    def _tell_hand_over(
-        self, symbol: str, amount: Decimal, venue: str, level: str, why: str, now_ns: int
-    ) -> None:
-        text = f"{amount:+f} {symbol} goes to the hedger: {why}"
-        self._trader.note(level, venue, "arbitrage leg handed over", text, now_ns)
-        self._give(symbol, amount, venue, why, now_ns)
+        self._give(shot.symbol, amount, venue, why, now_ns)
 
     def _close(self, shot: Shot, now_ns: int) -> None:
         shot.closed_ns = now_ns
@@ -264,4 +265,4 @@ def at(venue: str, why: str) -> str:
 def _too_small(book: ConsolidatedBook, amount: Decimal, price: Decimal) -> bool:
     """Whether no venue of the market would take it, however well it stands there."""
     listings = [member.book.listing for member in book.members]
-    return not any(fits(listing, listing.size(amount), price) for listing in listings)
+    return all(amount < least_size(listing, float(price)) for listing in listings)

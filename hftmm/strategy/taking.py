@@ -9,11 +9,8 @@ from typing import Final, NamedTuple
 from hftmm.book.order_book import ASKS, BIDS, OrderBook
 from hftmm.core.fees import BPS
 from hftmm.core.instrument import Listing, Side
-from hftmm.core.order import TimeInForce
+from hftmm.execution.hedge_ladder import LEVELS, in_the_way
 from hftmm.execution.order import Order
-
-LEVELS: Final = 32
-"""Levels of a book considered; one that must be taken deeper than that is broken."""
 
 _DIGITS: Final = 12
 """Decimal places below any lot, to which sums of sizes are rounded: their last bits are noise."""
@@ -79,13 +76,7 @@ def reach(book: OrderBook, taker: Side, live: Iterable[Order]) -> Reach:
         live: orders of ours that may still trade at the venue.
     """
     levels = book.depth(ASKS if taker == "buy" else BIDS, LEVELS)
-    against = [
-        order
-        for order in live
-        if order.key == book.listing.key
-        and order.side != taker
-        and order.time_in_force is TimeInForce.GTC
-    ]
+    against = in_the_way(live, book.listing, taker)
     if not against:
         return Reach(levels, None)
     if taker == "buy":
