@@ -36,6 +36,7 @@ from hftmm.terminal.screens.venues import VenuesScreen
 from hftmm.terminal.widgets.alarm import Alarm
 from hftmm.terminal.widgets.footer import KeyBar
 from hftmm.terminal.widgets.lines import text_of
+from hftmm.terminal.widgets.risk import RiskPane
 from tests.fake_desk import BTC, NOON, SECOND, order, risk_row, trading_snapshot
 from tests.killed_desk import (
     PARAMETERS,
@@ -421,6 +422,32 @@ async def test_x_asks_which_venue_and_halts_or_resumes_it() -> None:
         assert it.told[1:] == [Halt("binance")]
         await it.press("x", "escape")
         assert len(it.told) == 2
+
+    await on_ready(check)
+
+
+async def test_x_halts_the_venue_that_is_selected_in_the_risk_pane() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("alt+4", "down", "down", "x")
+        assert it.told == [Halt("bybit")]
+        assert any("●▸bybit" in line for line in it.text(RiskPane))
+        await it.press("down", "down", "down", "x", "up", "x")
+        assert it.told[1:] == [Halt("okx"), Halt("bybit")]
+        # Where no venue is selected, it is asked for.
+        await it.press("alt+1", "x")
+        assert isinstance(it.app.screen, VenuesScreen)
+
+    await on_ready(check)
+
+
+async def test_the_selection_of_a_venue_goes_with_the_venue() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("alt+4", "down", "down")
+        it.desk.show(risk=(risk_row(), risk_row("okx")))
+        await it.settle()
+        assert it.screen.query_one(RiskPane).selected_venue == ""
+        await it.press("x")
+        assert isinstance(it.app.screen, VenuesScreen)
 
     await on_ready(check)
 

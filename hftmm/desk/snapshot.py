@@ -442,7 +442,8 @@ class DeskSnapshot(Shown, frozen=True, gc=False):
         number: counts up; a viewer that sees the same number twice sees no news.
         ns: engine clock, ns since the epoch.
         mode: `sim`, `paper`, `demo`, `live`, `replay`.
-        state: `STARTING`, `ARMED`, `HALTED`, `KILLED`, `RECOVERING`, `FINISHED` (replay).
+        state: `STARTING`, `ARMED`, `HALTED`, `KILLED`, `RECOVERING`, `STOPPING`, `STOPPED`,
+            `FINISHED` (replay).
         market: symbol of the market on view.
         tape, fills: newest first. orders: live ones first, each newest first.
         log: newest last. pnl_line: oldest first.

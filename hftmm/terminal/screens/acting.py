@@ -42,7 +42,7 @@ class ActingScreen(Screen[None]):
         return self.desk.snapshot()
 
     @property
-    def pointed(self) -> Pane | None:
+    def pointed(self) -> Pane:
         """The pane whose selected row a key is about."""
         raise NotImplementedError
 
@@ -90,7 +90,7 @@ class ActingScreen(Screen[None]):
     def action_halt(self) -> None:
         """Halts or resumes the selected venue, or asks which."""
         risk = self.newest.risk if self.newest else ()
-        selected = self.pointed.selected_venue if self.pointed else ""
+        selected = self.pointed.selected_venue
         if any(row.venue == selected for row in risk):
             self.halt_or_resume(selected)
         elif risk:
@@ -110,8 +110,7 @@ class ActingScreen(Screen[None]):
         if self.newest is None:
             self.say("no order yet: the engine has shown no market")
             return
-        price = self.pointed.selected_price if self.pointed else None
-        self.app.push_screen(TicketScreen(self.desk, self.newest.market, price))
+        self.app.push_screen(TicketScreen(self.desk, self.newest.market))
 
     def action_parameters(self) -> None:
         """Parameters that may be changed while running."""

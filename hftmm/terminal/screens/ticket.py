@@ -27,7 +27,7 @@ class TicketScreen(Dialog[None]):
     """An order by hand; it stays for another one.
 
     Args:
-        market: symbol. price: what the operator pointed at on the ladder; the touch if None.
+        market: symbol, to begin with.
     """
 
     TITLE = "order ticket"
@@ -41,10 +41,9 @@ class TicketScreen(Dialog[None]):
     ]
     AUTO_FOCUS = "#price"
 
-    def __init__(self, desk: Desk, market: str, price: float | None = None) -> None:
+    def __init__(self, desk: Desk, market: str) -> None:
         super().__init__(desk)
         self._market = market
-        self._pointed = price
         self._proposed = ""
         self._talk = Conversation(desk)
         self._last: Place | None = None
@@ -154,8 +153,6 @@ class TicketScreen(Dialog[None]):
         joins_bid = (order.side == "buy") != (order.time_in_force == "ioc")
         price = best.bid if joins_bid else best.ask
         on_view = order.market == snapshot.market
-        if self._pointed is not None and on_view:
-            price = self._pointed
         places = snapshot.ladder.decimals if on_view else None
         self._proposed = _decimal_text(price, places)
         entry.value = self._proposed

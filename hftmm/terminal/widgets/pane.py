@@ -48,11 +48,6 @@ class Pane(LineWidget, can_focus=True):
         """The venue of the selected row; "" where rows are not of venues, or none is selected."""
         return ""
 
-    @property
-    def selected_price(self) -> float | None:
-        """The price of the selected row; None where rows have none, or none is selected."""
-        return None
-
     def foot(self, picture: Picture) -> Sequence[Hashable]:
         """Rows that stay at the bottom of the pane."""
         return ()

@@ -41,6 +41,7 @@ class _Names(NamedTuple):
 
 class _Venue(NamedTuple):
     risk: RiskRow
+    selected: bool
     columns: tuple[Column, ...]
 
 
@@ -81,17 +82,36 @@ class RiskPane(Pane):
         "has none; `clock` how far the venue's clock is from ours, `reconn` how often its "
         "connections were replaced. Under a venue stands why it trades nothing (✕), or only "
         "towards zero (■). `unhedged` is what is held against our will, with its age and that at "
-        "which it is flattened; `worst case` the position if the worse open orders all fill."
+        "which it is flattened; `worst case` the position if the worse open orders all fill. "
+        "Arrows select the venue (▸) that x halts or resumes."
     )
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own argument
+        super().__init__(id=id)
+        self._venues: tuple[str, ...] = ()
+        self._selected = ""
+
+    @property
+    def selected_venue(self) -> str:
+        return self._selected if self._selected in self._venues else ""
+
+    def scroll_rows(self, rows: int) -> None:
+        """Moves the selection, and what lies below into sight."""
+        if self._venues:
+            known = self._selected in self._venues
+            at = self._venues.index(self._selected) + rows if known else 0
+            self._selected = self._venues[max(0, min(at, len(self._venues) - 1))]
+        super().scroll_rows(rows)
 
     def rows(self, picture: Picture) -> Sequence[Hashable]:
         snapshot = picture.shown
         if snapshot is None:
             return []
+        self._venues = tuple(one.venue for one in snapshot.risk)
         columns = fitting(_COLUMNS, self.room[0])
         rows: list[Hashable] = [_Names(columns)]
         for one in snapshot.risk:
-            rows.append(_Venue(one, columns))
+            rows.append(_Venue(one, one.venue == self._selected, columns))
             if one.account:
                 rows.append(_Problem(f"✕ {fmt.plain(one.account)}", "danger"))
             if one.halted:
@@ -111,8 +131,8 @@ class RiskPane(Pane):
         match row:
             case _Names(columns):
                 return header(columns)
-            case _Venue(risk, columns):
-                return _venue_line(risk, columns)
+            case _Venue(risk, selected, columns):
+                return _venue_line(risk, columns, mark="▸" if selected else " ")
             case _Problem(text, role):
                 return (("  ", "plain"), (fmt.fit(text, self.room[0] - 2).rstrip(), role))
             case _Total():
@@ -164,7 +184,7 @@ def _position(amount: float) -> str:
     return f"{amount:+.4f}" if round(amount, 4) else "0.0000"
 
 
-def _venue_line(row: RiskRow, columns: Sequence[Column]) -> Line:
+def _venue_line(row: RiskRow, columns: Sequence[Column], mark: str) -> Line:
     sign, role = glyph(row.state)
     held = _part(row.position, row.position_limit)
     loss = _part(min(0.0, row.day_pnl), row.loss_limit)
@@ -184,7 +204,7 @@ def _venue_line(row: RiskRow, columns: Sequence[Column]) -> Line:
         match column.name:
             case "venue":
                 name = fmt.fit(fmt.plain(row.venue), _LABEL - 2)
-                spans += [(f"{sign} ", role), (name, hue(row.venue))]
+                spans += [(sign, role), (mark, "bold accent"), (name, hue(row.venue))]
             case "of limit":
                 spans += _bar_cell(held, column)
             case "of loss":
