@@ -89,6 +89,10 @@ Within = Annotated[
     float, Parameter(help="Seconds it may take.", validator=Number(gt=0, lte=_LONGEST_S))
 ]
 Child = Annotated[bool, Parameter(show=False)]
+Only = Annotated[
+    Literal["market-making", "arbitrage"] | None,
+    Parameter(help="Switch this on from the start and the other off; hedging is as configured."),
+]
 
 app = App(
     name="hftmm",
@@ -142,10 +146,11 @@ def run(
     seed: Seed = None,
     venues: VenuesFile = None,
     socket: Socket = None,
+    only: Only = None,
     child: Child = False,
 ) -> int:
     """Terminal and engine; on practice venues unless told otherwise."""
-    choice = Choice(config, {"engine.mode": mode, "practice.seed": seed})
+    choice = Choice(config, {"engine.mode": mode, "practice.seed": seed, **_strategies(only)})
     settings = choice.load()
     _check_venues_file(settings, venues)
     if headless and inline:
@@ -166,6 +171,8 @@ def run(
         # Textual makes every task eager, and uvloop then makes none on Python 3.13.0.
         return _code(asyncio.run(screen.inline(settings, choice, venues, duration)))
     words = choice.words("engine.mode", "practice.seed")
+    if only is not None:
+        words += ["--only", only]
     if venues is not None:
         words += ["--venues", str(venues)]
     showing = screen.with_engine(settings, words, _socket(settings, socket), duration)
@@ -320,6 +327,36 @@ def check(*, config: ConfigFile = None, mode: WhichVenues = None) -> int:
     settings = choice.load()
     print(f"config: {choice.path}: fine", flush=True)
     return _loop(check_venues(settings, choice))
+
+
+# ---- the same program under other names -----------------------------------------------------
+
+
+def multi_exchange_mm() -> NoReturn:
+    """`multi-exchange-mm`: hftmm with market making on and arbitrage off."""
+    _main_with_only("market-making")
+
+
+def arbitrage_bot() -> NoReturn:
+    """`arbitrage-bot`: hftmm with arbitrage on and market making off."""
+    _main_with_only("arbitrage")
+
+
+def _main_with_only(strategy: str) -> NoReturn:
+    arguments = sys.argv[1:]
+    runs = not arguments or arguments[0].startswith("-") or arguments[0] == "run"
+    asks = any(word in {"-h", "--help", "--version"} for word in arguments)
+    main([*arguments, "--only", strategy] if runs and not asks else arguments)
+
+
+def _strategies(only: str | None) -> dict[str, object]:
+    """Values of the config that a choice of one strategy stands for."""
+    if only is None:
+        return {}
+    return {
+        "market_making.enabled": only == "market-making",
+        "arbitrage.enabled": only == "arbitrage",
+    }
 
 
 # ---- what commands have in common -----------------------------------------------------------

@@ -101,6 +101,11 @@ def log_path(state: Path) -> Path:
     return state / "hftmm.log"
 
 
+def journal_path(state: Path, name: str) -> Path:
+    """The journal of orders and money; each account network has its own, by this name."""
+    return state / f"journal-{name}.sqlite"
+
+
 def captures_folder(state: Path) -> Path:
     """Where captures go that are named without a folder."""
     return state / "captures"

@@ -85,7 +85,9 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
     return end.value.code, captured.out, captured.err
 
 
-RUN_OPTIONS = "--config, --mode, --headless, --inline, --duration, --seed, --venues, --socket"
+RUN_OPTIONS = (
+    "--config, --mode, --headless, --inline, --duration, --seed, --venues, --socket, --only"
+)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ async def run_engine(
 
     Args:
         socket: where viewers may come; None for no viewers.
-        recording: to record is what it runs for.
+        recording: to record is what it runs for; it does not trade.
 
     Returns:
         False if something it needs ended before, or what was to be recorded is not all there.
@@ -65,7 +65,8 @@ async def run_engine(
         if socket is not None:
             # First of all: if another engine is there, nothing has been started yet.
             await _serve(front, socket, stack)
-        driver = await unless(stop, assemble(settings, choice, venues_file, stack))
+        starting = assemble(settings, choice, venues_file, stack, trades=not recording)
+        driver = await unless(stop, starting)
         if driver is None:
             return True
         front.driver = driver

@@ -68,9 +68,7 @@ class Member:
         self.venue = book.listing.venue
         self.book = book
         self.trust = trust
-        self.fees = fees
-        self.buy_cost = 1.0 + fees.taker
-        self.sell_yield = 1.0 - fees.taker
+        self.charge(fees)
         self.state = VenueState.SYNCING
         self.reason = book.reason
         self.eligible = False
@@ -78,6 +76,12 @@ class Member:
         self.deviation = Deviation()
         self.quarantined = False
         self._calm_since_ns = NEVER_NS
+
+    def charge(self, fees: FeeRates) -> None:
+        """These are the venue's fees from now on."""
+        self.fees = fees
+        self.buy_cost = 1.0 + fees.taker
+        self.sell_yield = 1.0 - fees.taker
 
     @property
     def mid(self) -> float | None:

@@ -30,8 +30,10 @@ from hftmm.desk.snapshot import (
     TapeRow,
     VenueQuote,
 )
+from hftmm.engine import trading_pictures
 from hftmm.engine.engine import Engine
 from hftmm.engine.market import Market
+from hftmm.engine.parameters import parameters
 from hftmm.strategy.arbitrage import Opportunity, Outcome
 
 OPPORTUNITIES: Final = 40
@@ -51,7 +53,8 @@ def snapshot(engine: Engine, view: View, number: int, now_ns: int) -> DeskSnapsh
     """
     market = engine.markets.get(view.market) or next(iter(engine.markets.values()))
     p50, p99 = engine.latencies.percentiles_us(50, 99)
-    return DeskSnapshot(
+    order_p50, order_p99 = engine.order_latencies.percentiles_us(50, 99)
+    picture = DeskSnapshot(
         number=number,
         ns=now_ns,
         mode=engine.config.engine.mode,
@@ -60,7 +63,7 @@ def snapshot(engine: Engine, view: View, number: int, now_ns: int) -> DeskSnapsh
         equity=None,
         day_pnl=None,
         frames_per_s=sum(rate.per_s for rate in engine.exchanges.rates.values()),
-        latency=Latency(p50, p99, engine.loop_lag_ms),
+        latency=Latency(p50, p99, engine.loop_lag_ms, order_p50, order_p99),
         market=market.symbol,
         markets=tuple(_market_row(each, now_ns) for each in engine.markets.values()),
         venues=tuple(_venue_quotes(engine, market, now_ns)),
@@ -73,7 +76,11 @@ def snapshot(engine: Engine, view: View, number: int, now_ns: int) -> DeskSnapsh
         risk_totals=_risk_totals(engine),
         tape=tuple(_tape(market)),
         log=tuple(_newest_log(engine)),
+        parameters=tuple(parameters(engine.config)),
     )
+    if engine.trading is None:
+        return picture
+    return trading_pictures.added(picture, engine.trading, market, now_ns)
 
 
 def status(engine: Engine, now_ns: int) -> dict[str, object]:
@@ -85,8 +92,8 @@ def status(engine: Engine, now_ns: int) -> dict[str, object]:
         `clock_offset_ms`, `reconnects`, `gaps`, `resyncs`, `malformed`; `markets` by symbol with
         `nbbo` and `net` (`bid`, `bid_size`, `bid_venues`, `ask`, `ask_size`, `ask_venues`,
         `spread_bps`, `state`), `locked`, `crossed`, `venues_live`; `opportunities` with `count`
-        and `best_net_bps` of the run, `live`; `latency` in microseconds. What does not exist is
-        null.
+        and `best_net_bps` of the run, `live`; of an engine that trades also `trading`, see
+        `trading_pictures.status`; `latency` in microseconds. What does not exist is null.
     """
     p50, p99 = engine.latencies.percentiles_us(50, 99)
     first = next(iter(engine.markets.values()))
@@ -129,6 +136,7 @@ def status(engine: Engine, now_ns: int) -> dict[str, object]:
             "best_net_bps": totals.best_net_bps,
             "live": sum(len(market.detector.live) for market in engine.markets.values()),
         },
+        **({} if engine.trading is None else trading_pictures.status(engine.trading, now_ns)),
         "latency": {
             "wire_to_nbbo_p50_us": p50,
             "wire_to_nbbo_p99_us": p99,

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Literal, Self
+from uuid import uuid4
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -100,8 +101,8 @@ class PracticeVenues:
     """All practice venues, served while the context is open.
 
     Attributes:
-        description: base URL of every face by venue, credentials and the control face, as
-            `hftmm venues` prints it; filled on entry.
+        description: base URL of every face by venue, credentials, the control face and which run
+            it is, as `hftmm venues` prints it; filled on entry.
         market: the market behind them; made on entry.
         driver: the task that moves time; it ends only by failure or exit.
     """
@@ -193,6 +194,8 @@ class PracticeVenues:
         )
         port = await _listener(stack, partial(_control, control), self._control_port)
         self.description["credentials"] = dict(CREDENTIALS)
+        # Accounts begin anew with each run: what was known of another one's is of no use.
+        self.description["run"] = uuid4().hex[:12]
         self.description["control"] = f"http://{HOST}:{port}"
 
     async def _drive(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from collections.abc import Iterator
@@ -51,16 +52,21 @@ class IntentRing:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.fchmod(descriptor, 0o600)
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(descriptor, 0, SLOTS * SLOT)
                 else:
                     os.ftruncate(descriptor, SLOTS * SLOT)
                 self._memory = mmap.mmap(descriptor, SLOTS * SLOT)
-            finally:
+            except BaseException:
                 os.close(descriptor)
+                raise
+        except BlockingIOError:
+            raise Unavailable(f"{path}: another engine writes this journal") from None
         except OSError as error:
             raise Unavailable(f"{path}: {error.strerror or error}") from error
+        self._descriptor: Final = descriptor
         self._next = 1 + max((slot for slot, _ in self._newest()), default=-1)
         self._encode: Final = msgspec.json.Encoder().encode
 
@@ -78,8 +84,10 @@ class IntentRing:
         return sorted((intent for _, intent in self._slots()), key=lambda intent: intent.ns)
 
     def close(self) -> None:
-        """Unmaps it; what was stored stays."""
-        self._memory.close()
+        """Unmaps it and lets the next engine have it; what was stored stays."""
+        if not self._memory.closed:
+            self._memory.close()
+            os.close(self._descriptor)
 
     def _newest(self) -> Iterator[tuple[int, Intent]]:
         found = max(self._slots(), key=lambda entry: entry[1].ns, default=None)

@@ -37,8 +37,7 @@ class Playback:
                 at += 1
             self.now_ns = min(due_ns, frames[-1].received_ns)
             await asyncio.sleep(SLICE_S)
-        self.replay.engine.state = "FINISHED"
-        self.replay.engine.state_reason = "the recording ends here"
+        self.replay.engine.ending = ("FINISHED", "the recording ends here")
 
     def command(self, command: Command) -> Answer:
         """A recording is only looked at."""

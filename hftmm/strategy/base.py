@@ -34,9 +34,13 @@ class Strategy(Protocol):
         on: whether it may send new orders.
     """
 
-    code: str
-    name: str
     on: bool
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
     def moved(self, symbol: str, now_ns: int) -> None:
         """A book of this market moved, came, went or grew stale."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import ast
 import inspect
-from functools import cache
 from textwrap import dedent
+from typing import Final
+
+_READ: Final[dict[type[object], dict[str, str]]] = {}
 
 
-@cache
 def documented(section: type[object]) -> dict[str, str]:
     """Docstrings of the keys by name, and under "" the section's own."""
+    texts = _READ.get(section)
+    if texts is None:
+        texts = _READ[section] = _documented(section)
+    return texts
+
+
+def _documented(section: type[object]) -> dict[str, str]:
     (node,) = ast.parse(dedent(inspect.getsource(section))).body
     assert isinstance(node, ast.ClassDef)
     texts = {"": (ast.get_docstring(node) or "").partition(": ")[2]}

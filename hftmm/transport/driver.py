@@ -6,22 +6,29 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from hftmm.core.errors import Unavailable
 from hftmm.desk.commands import Answer, Command, Practice, Status, Stop, View
 from hftmm.desk.snapshot import DeskSnapshot
-from hftmm.engine import publisher
+from hftmm.engine import by_hand, publisher
 from hftmm.engine.engine import Engine
 from hftmm.transport.http import HttpClient
 from hftmm.transport.websocket import StreamConnection
+from hftmm.venues.account import AccountSession
 from hftmm.venues.codec import Request
-from hftmm.venues.session import Connect, Disconnect, Fetch, Note, Send, VenueSession
+from hftmm.venues.effects import Call, Connect, Disconnect, Fetch, Note, Send
+from hftmm.venues.private import SignedRequest
+from hftmm.venues.session import VenueSession
+
+Session: TypeAlias = VenueSession | AccountSession
 
 TICK_S: Final = 0.005
 HOUSEKEEPING_S: Final = 1.0
+DISARM_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 86_400
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -56,6 +63,15 @@ class Recorder(Protocol):
     def flush(self) -> None: ...
 
 
+class Latch(Protocol):
+    """Where somebody outside leaves word that everything is to be stopped; see `LatchFile`."""
+
+    @property
+    def reason(self) -> str: ...
+
+    def release(self) -> None: ...
+
+
 class Driver:
     """Runs one engine.
 
@@ -72,10 +88,12 @@ class Driver:
         clock: Callable[[], int] | None = None,
         recorder: Recorder | None = None,
         control: str = "",
+        latch: Latch | None = None,
     ) -> None:
         """
         Args:
             control: base URL of the practice venues' control face; "" outside practice.
+            latch: looked at every second.
         """
         self.engine = engine
         self.stopping = asyncio.Event()
@@ -83,10 +101,12 @@ class Driver:
         self.clock = clock or steady_clock()
         self.recorder = self._recorder = recorder
         self._control = control
+        self._latch = latch
         self._pictures = 0
-        self._connections: dict[tuple[str, int], StreamConnection] = {}
+        self._connections: dict[tuple[Session, int], StreamConnection] = {}
         self._http = HttpClient(clock=self.clock)
         self._group: asyncio.TaskGroup | None = None
+        self._wound_down = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
 
     async def run(self, at_end: Callable[[], None] | None = None) -> None:
@@ -100,6 +120,7 @@ class Driver:
             self.engine.start(self.clock())
             self._spawn(self._tick())
             await self.stopping.wait()
+            await self._wind_down()
             if at_end is not None:
                 at_end()
             self._write_log()
@@ -109,6 +130,30 @@ class Driver:
             # A host that does not answer must not hold up the end.
             for task in self._working:
                 task.cancel()
+
+    async def _wind_down(self) -> None:
+        """Cancels everything of ours, and waits until each venue shows that it is gone."""
+        trading = self.engine.trading
+        if trading is None:
+            return
+        self.engine.ending = ("STOPPING", "canceling everything")
+        trading.kill.wind_down(self.clock())
+        trading.act(self.clock())
+        self._carry_out_all()
+        deadline_s = self.engine.config.engine.stop_within_ms / 1000.0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await self._wound_down.wait()
+        for line in trading.kill.report(self.clock()):
+            log.info("stopped %s", line)
+        if not trading.kill.done:
+            self.failure = self.failure or "not every venue shows that our orders are gone"
+        trading.stop(self.clock())
+        before = set(self._working)
+        self._carry_out_all()
+        # The last requests switch the venues' dead-man switches off.
+        if last := self._working - before:
+            await asyncio.wait(last, timeout=DISARM_S)
 
     def stop(self, failure: str) -> None:
         """Ends `run` for something that it cannot go on without, unless it is ending anyway."""
@@ -137,13 +182,26 @@ class Driver:
                 self.stopping.set()
                 return Answer(True, "stopping")
             case _:
-                return Answer(False, "this engine does not trade")
+                answer = by_hand.carry_out(self.engine, command, self.clock())
+                self._carry_out_all()
+                return answer
 
     def asked(self, viewer: int, command: Command) -> Answer:
         """What one of several viewers asks."""
         if not isinstance(command, View | Status):
             log.info("command viewer=%d command=%r", viewer, command)
-        return self.command(command)
+        return self.told(command)
+
+    def told(self, command: Command) -> Answer:
+        """The same, and what became of it in the log, where those read it who got no answer."""
+        answer = self.command(command)
+        if not isinstance(command, View | Status):
+            level = "info" if answer.accepted else "warning"
+            event = type(command).__name__.lower()
+            # An event of its own: what was asked for a moment ago must not hide this answer.
+            note = Note(level, "desk", f"{event} {answer.text}", "", self.clock())
+            self.engine.noted(note)
+        return answer
 
     def picture(self, view: View) -> DeskSnapshot:
         """What a viewer sees now."""
@@ -163,19 +221,41 @@ class Driver:
             # The worst delay decays, so that one hiccup stays on the screen long enough to be seen.
             lag_s = max(now_s - due, lag_s * 0.998)
             self.engine.loop_lag_ms = lag_s * 1000.0
-            self.engine.tick(self.clock())
-            for session in self.engine.exchanges:
-                if session.outbox:
-                    self._carry_out(session)
+            try:
+                self.engine.tick(self.clock())
+            except Exception as error:
+                self._defect(error)
+            self._carry_out_all()
+            if self.engine.ending is not None and self.engine.halted_for_good:
+                self._wound_down.set()
             self._write_log()
             if now_s >= housekeeping:
                 housekeeping = now_s + HOUSEKEEPING_S
                 if self._recorder is not None:
                     self._tend_recorder(self._recorder)
+                if self._latch is not None:
+                    self._heed(self._latch)
             due = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
 
-    def _carry_out(self, session: VenueSession) -> None:
+    def _defect(self, error: Exception) -> None:
+        """A mistake of ours: what trades is killed, which needs the rest to go on.
+
+        Raises:
+            Exception: the error, where nothing trades.
+        """
+        trading = self.engine.trading
+        if trading is None:
+            raise error
+        log.error("defect", exc_info=error)
+        trading.defect(error, self.clock())
+
+    def _carry_out_all(self) -> None:
+        for session in self.engine.sessions:
+            if session.outbox:
+                self._carry_out(session)
+
+    def _carry_out(self, session: Session) -> None:
         outputs = session.outbox.copy()
         session.outbox.clear()
         for output in outputs:
@@ -183,38 +263,53 @@ class Driver:
                 case Connect():
                     self._spawn(self._connect(session, output))
                 case Disconnect(link=link):
-                    connection = self._connections.pop((session.venue, link), None)
+                    connection = self._connections.pop((session, link), None)
                     if connection is not None:
                         connection.close()
                 case Send(link=link, frame=frame):
-                    connection = self._connections.get((session.venue, link))
+                    connection = self._connections.get((session, link))
                     if connection is not None:
                         connection.send(frame)
                 case Fetch(request=request):
+                    assert isinstance(session, VenueSession)
                     self._spawn(self._fetch(session, request))
+                case Call(request=request):
+                    assert isinstance(session, AccountSession)
+                    self._spawn(self._call(session, request))
 
-    async def _connect(self, session: VenueSession, wanted: Connect) -> None:
-        number, key = wanted.link, (session.venue, wanted.link)
-        engine, clock, recorder = self.engine, self.clock, self._recorder
-        note_latency = engine.latencies.note
+    async def _connect(self, session: Session, wanted: Connect) -> None:
+        number, key = wanted.link, (session, wanted.link)
+        engine, clock = self.engine, self.clock
+        # What an account's connection says may hold what nobody else may read.
+        recorder = self._recorder if isinstance(session, VenueSession) else None
+        note_latency, note_order = engine.latencies.note, engine.order_latencies.note
         venue, route = session.venue, wanted.route
 
         def on_frame(frame: bytes, last_in_read: bool) -> None:
             now_ns = clock()
             if recorder is not None:
                 recorder.write(now_ns, venue, route, frame)
-            session.received(number, frame, now_ns)
+            sent = engine.orders_sent
+            try:
+                session.received(number, frame, now_ns)
+                if last_in_read:
+                    engine.settle(now_ns)
+            except Exception as error:
+                self._defect(error)
             if last_in_read:
-                engine.settle(now_ns)
                 note_latency(clock() - now_ns)
-            if session.outbox:
+                self._carry_out_all()
+                if engine.orders_sent != sent:
+                    note_order(clock() - now_ns)
+            elif session.outbox:
                 self._carry_out(session)
 
         def on_lost(reason: str) -> None:
             self._connections.pop(key, None)
             if self._group is not None:
                 session.lost(number, reason, clock())
-                self._carry_out(session)
+                engine.settle(clock())
+                self._carry_out_all()
 
         def on_open(connection: StreamConnection) -> None:
             self._connections[key] = connection
@@ -246,7 +341,26 @@ class Driver:
             session.pause(wait_s, now_ns)
         session.responded(request, reply.status, reply.body, now_ns)
         self.engine.settle(now_ns)
-        self._carry_out(session)
+        self._carry_out_all()
+
+    async def _call(self, session: AccountSession, request: SignedRequest) -> None:
+        url = session.base_url(request.route) + request.path
+        wait_s = 0.0
+        try:
+            reply = await self._http.request(
+                url, method=request.method, body=request.body, headers=request.headers
+            )
+        except Unavailable as error:
+            status, body = 0, str(error).encode()
+        else:
+            status, body, wait_s = reply.status, reply.body, _seconds(reply.headers)
+        now_ns = self.clock()
+        try:
+            session.responded(request, status, body, now_ns, wait_s)
+            self.engine.settle(now_ns)
+        except Exception as error:
+            self._defect(error)
+        self._carry_out_all()
 
     async def _switch(self, venue: str, fault: str) -> None:
         body = msgspec.json.encode({"venue": venue, "fault": fault})
@@ -272,6 +386,22 @@ class Driver:
         task = self._group.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+
+    def _heed(self, latch: Latch) -> None:
+        """Takes a kill from outside for our own, and the word away once the journal has it."""
+        trading = self.engine.trading
+        why = latch.reason
+        if not why or trading is None:
+            return
+        if not trading.kill.killed:
+            trading.stop_all(why, self.clock())
+            trading.act(self.clock())
+            self._carry_out_all()
+            return
+        try:
+            latch.release()
+        except Unavailable as error:
+            self.engine.noted(Note("warning", "desk", "latch", str(error), self.clock()))
 
     def _tend_recorder(self, recorder: Recorder) -> None:
         recorder.flush()

@@ -23,6 +23,8 @@ class Catalogue:
 
     Attributes:
         listings: by symbol, what is known of the wanted ones.
+        tradable: the same by kind and venue symbol, for whoever trades; kept up to date.
+        defined: every definition asked for has been answered once.
     """
 
     __slots__ = (
@@ -35,11 +37,15 @@ class Catalogue:
         "_told",
         "_under_way",
         "_wanted",
+        "defined",
         "listings",
+        "tradable",
     )
 
     def __init__(self, codec: VenueCodec, symbols: Iterable[str], outlet: Outlet) -> None:
         self.listings: dict[str, Listing] = {}
+        self.tradable: dict[tuple[Kind, str], Listing] = {}
+        self.defined = False
         self._codec = codec
         self._outlet = outlet
         self._wanted = frozenset(symbols)
@@ -91,11 +97,13 @@ class Catalogue:
                 listing = replace(defined, grid=known.decimals if coarser else known.grid)
             if listing != known:
                 self.listings[defined.symbol] = listing
+                self.tradable[listing.kind, listing.venue_symbol] = listing
                 changed.append(listing)
         if answer.more is not None:
             self._outlet.outbox.append(Fetch(answer.more))
             return changed
         self._under_way -= 1
+        self.defined = self.defined or self._under_way == 0
         missing = sorted(self._wanted - self.listings.keys())
         if self._under_way == 0 and missing:
             self._due_ns = min(self._due_ns, now_ns + MISSING_NS)

@@ -14,7 +14,7 @@ from typing import Final
 
 from hftmm.core.errors import MalformedFrame, OffGrid
 from hftmm.core.events import Acknowledged, Farewell, Pong, Refusal
-from hftmm.core.instrument import Listing
+from hftmm.core.instrument import Kind, Listing
 from hftmm.venues.books import Books
 from hftmm.venues.catalogue import Catalogue
 from hftmm.venues.clock import VenueClock
@@ -197,6 +197,16 @@ class VenueSession:
             self._check_lags(now_ns)
 
     # ---- what others ask --------------------------------------------------------------------
+
+    @property
+    def defined(self) -> bool:
+        """The venue has answered for every definition that was asked for."""
+        return self._catalogue.defined
+
+    @property
+    def tradable(self) -> dict[tuple[Kind, str], Listing]:
+        """The wanted listings by kind and venue symbol, kept up to date."""
+        return self._catalogue.tradable
 
     @property
     def clock(self) -> VenueClock:
