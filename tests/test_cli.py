@@ -101,8 +101,8 @@ RUN_OPTIONS = (
         ),
         (
             "frobnicate",
-            "unknown command 'frobnicate', allowed: run, attach, status, venues, replay, record,"
-            " check",
+            "unknown command 'frobnicate', allowed: run, attach, status, kill, venues, replay,"
+            " record, check",
         ),
         ("run now", "run takes no 'now'; see hftmm run --help"),
         (
@@ -216,7 +216,7 @@ def test_what_cannot_be_done_is_one_line_and_fails(
         ),
         (
             '[terminal.keys]\n\nfreze = "f9"',
-            '3: terminal.keys.freze: unknown action (did you mean "freeze"?), allowed: market_',
+            '3: terminal.keys.freze: unknown action (did you mean "freeze"?), allowed: strat',
         ),
         (
             '[terminal]\ntheme = "pink"',
