@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from hftmm.desk.snapshot import DeskSnapshot, QuoteRow, StrategyRow
@@ -16,6 +17,7 @@ from hftmm.terminal.widgets.tab import MARKET, Names, several_markets
 _KEY = Column("", 4, left=True, gap=0, spared=4)
 _NAME = Column("strategy", 10, left=True, gap=0, spared=4)
 _STATE = Column("state", 10, left=True, gap=1, spared=2)
+_WHYS = ("why bid", "why ask")
 _STATES = {
     "off": "dim",
     "flat": "plain",
@@ -27,12 +29,25 @@ _STATES = {
 
 
 class _Quoted(NamedTuple):
-    """A venue's quotes; the strategy stands before its first one only."""
+    """A venue's quotes; the strategy stands before its first one only.
+
+    Attributes:
+        whys: of bid and ask, as much of them as stands on this line.
+    """
 
     number: int
     strategy: StrategyRow | None
-    quote: QuoteRow | None
+    quote: QuoteRow
+    whys: tuple[str, str]
     decimals: int
+    columns: tuple[Column, ...]
+
+
+class _More(NamedTuple):
+    """What of the reasons had no room beside their quotes."""
+
+    quote: QuoteRow
+    whys: tuple[str, str]
     columns: tuple[Column, ...]
 
 
@@ -59,20 +74,9 @@ class StrategiesPane(Pane):
         if not snapshot.strategies:
             return [((("no strategy runs here"), "dim"),)]
         columns = fitting(_columns(snapshot), self.room[0])
-        rows: list[Hashable] = [Names(columns)]
-        for number, one in enumerate(snapshot.strategies, 1):
-            quotes = sorted(one.quotes, key=lambda quote: quote.market != snapshot.market)
-            # What is not switched on quotes nowhere: its reason is worth more than empty rows.
-            if not quotes or not one.on:
-                rows.append(_Facts(number, _bare(one)))
-                continue
-            places = snapshot.ladder.decimals
-            head = _bare(one)
-            rows += [
-                _Quoted(number, head if i == 0 else None, quote, places, columns)
-                for i, quote in enumerate(quotes)
-            ]
-        return rows
+        rows = _rows(snapshot, columns, whole=True)
+        # Reasons are cut rather than a strategy pushed out of sight.
+        return rows if len(rows) <= self.room[1] else _rows(snapshot, columns, whole=False)
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -80,12 +84,44 @@ class StrategiesPane(Pane):
                 return row.line()
             case _Quoted():
                 return _quoted_line(row)
+            case _More(quote, whys, columns):
+                cells = dict.fromkeys((column.name for column in columns), ("", "plain"))
+                return written(cells | _whys(quote, whys), columns)
             case _Facts(number, strategy):
                 return _facts_line(number, strategy, self.room[0])
             case tuple(line):
                 return line
             case _:
                 return ()
+
+
+def _rows(snapshot: DeskSnapshot, columns: tuple[Column, ...], *, whole: bool) -> list[Hashable]:
+    """Every strategy's rows; `whole` reasons go on below where they are too long."""
+    places = snapshot.ladder.decimals
+    rows: list[Hashable] = [Names(columns)]
+    for number, one in enumerate(snapshot.strategies, 1):
+        head: StrategyRow | None = _bare(one)
+        # What is not switched on quotes nowhere: its reason is worth more than empty rows.
+        if not one.quotes or not one.on:
+            rows.append(_Facts(number, _bare(one)))
+            continue
+        for quote in sorted(one.quotes, key=lambda quote: quote.market != snapshot.market):
+            whys = (fmt.plain(quote.bid_why), fmt.plain(quote.ask_why))
+            first, *more = _broken(whys, columns) if whole else [whys]
+            rows.append(_Quoted(number, head, quote, first, places, columns))
+            rows += [_More(quote, rest, columns) for rest in more]
+            head = None
+    return rows
+
+
+def _broken(whys: tuple[str, str], columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """The reasons of bid and ask in lines that fit their columns."""
+    widths = {column.name: column.width - column.gap for column in columns}
+    lines = [
+        fmt.wrap(why, widths[name]) if name in widths else [""]
+        for why, name in zip(whys, _WHYS, strict=True)
+    ]
+    return [(bid, ask) for bid, ask in zip_longest(*lines, fillvalue="")]
 
 
 def _bare(strategy: StrategyRow) -> StrategyRow:
@@ -108,16 +144,16 @@ def _columns(snapshot: DeskSnapshot) -> list[Column]:
         *([MARKET] if several else []),
         Column("bid", max(9, highest + 1), spared=3),
         Column("size", 8),
-        Column("why bid", 30, left=True, stretch=True, spared=3),
+        Column(_WHYS[0], 30, left=True, stretch=True, spared=3),
         Column("ask", max(9, highest + 1), spared=3),
         Column("size ", 8),
-        Column("why ask", 30, left=True, stretch=True, spared=3),
+        Column(_WHYS[1], 30, left=True, stretch=True, spared=3),
     ]
 
 
-def _head(number: int, strategy: StrategyRow | None) -> dict[str, Span]:
+def _head(strategy: StrategyRow | None) -> dict[str, Span]:
     if strategy is None:
-        return dict.fromkeys(("", "strategy", "state"), ("", "plain"))
+        return dict.fromkeys(("strategy", "state"), ("", "plain"))
     return {
         "strategy": (fmt.plain(strategy.name), "bright" if strategy.on else "dim"),
         "state": (fmt.plain(strategy.state), _STATES.get(strategy.state, "plain")),
@@ -133,19 +169,25 @@ def _key_spans(number: int, strategy: StrategyRow | None) -> tuple[Span, ...]:
 
 def _quoted_line(row: _Quoted) -> Line:
     quote = row.quote
-    if quote is None:
-        return ()
-    cells = _head(row.number, row.strategy) | {
+    cells = _head(row.strategy) | {
         "venue": (fmt.plain(quote.venue), hue(quote.venue)),
         "market": (fmt.plain(fmt.market_name(quote.market)), "plain"),
         "bid": _price(quote.bid, row.decimals, "bid"),
         "size": (fmt.size_cell(quote.bid_size, 7), "plain"),
-        "why bid": (fmt.plain(quote.bid_why), "dim" if quote.bid is not None else "warning"),
         "ask": _price(quote.ask, row.decimals, "ask"),
         "size ": (fmt.size_cell(quote.ask_size, 7), "plain"),
-        "why ask": (fmt.plain(quote.ask_why), "dim" if quote.ask is not None else "warning"),
+        **_whys(quote, row.whys),
     }
     return (*_key_spans(row.number, row.strategy), *written(cells, row.columns[1:]))
+
+
+def _whys(quote: QuoteRow, whys: tuple[str, str]) -> dict[str, Span]:
+    """Why there is a quote is for those who look; why there is none is for everyone."""
+    prices = (quote.bid, quote.ask)
+    return {
+        name: (why, "warning" if price is None else "dim")
+        for name, why, price in zip(_WHYS, whys, prices, strict=True)
+    }
 
 
 def _price(price: float | None, decimals: int, role: str) -> Span:
@@ -155,7 +197,7 @@ def _price(price: float | None, decimals: int, role: str) -> Span:
 def _facts_line(number: int, strategy: StrategyRow, width: int) -> Line:
     line: list[Span] = [
         *_key_spans(number, strategy),
-        *written(_head(number, strategy), (_NAME, _STATE)),
+        *written(_head(strategy), (_NAME, _STATE)),
         (" ", "plain"),
     ]
     if strategy.reason:
