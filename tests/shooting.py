@@ -135,7 +135,8 @@ class Gallery(Floor):
 
     def settle(self, order: Order, filled: Decimal, *, state_first: bool) -> None:
         """An order traded so much, its fees not told, and is over; its end may be told first."""
-        done = OrderState.FILLED if filled == order.size else OrderState.CANCELED
+        all_of_it = order.filled + filled == order.size
+        done = OrderState.FILLED if all_of_it else OrderState.CANCELED
         if filled:
             signed = filled if order.side == "buy" else -filled
             self.positions[order.key] = self.position(order.listing) + signed

@@ -184,6 +184,18 @@ def test_only_so_many_shots_are_under_way() -> None:
     assert len(floor.submitted) == 4
 
 
+def test_the_most_profitable_crossing_is_taken_first() -> None:
+    floor = quiet()
+    floor.executor.switch(False, "", floor.now_ns)
+    floor.quote("bybit", [(10_200, 9.0)], [(10_210, 9.0)])
+    floor.quote("binance", [(10_300, 9.0)], [(10_310, 9.0)])
+    floor.quote("okx", [(9_990, 9.0)], [(10_000, 3.0)])
+    floor.executor.switch(True, "", floor.now_ns)
+    floor.move()
+    assert [venue for venue, *_ in orders(floor)] == ["okx", "binance"]
+    assert floor.detector.live["okx", "bybit"].untaken == "another shot takes the asks of okx"
+
+
 def test_the_side_of_a_book_that_a_shot_takes_is_not_taken_by_another() -> None:
     floor = Gallery()
     floor.quote("bybit", [(10_100, 1.0)], [(10_110, 1.0)])
@@ -233,6 +245,14 @@ def test_depth_behind_an_order_of_ours_is_not_taken() -> None:
     floor.cross()
     # The limit stays a tick before ours, whatever the slippage allows.
     assert orders(floor)[0] == ("okx", "buy", D("100.00"), D(1))
+
+
+def test_a_sale_stays_above_an_order_of_ours_too() -> None:
+    floor = quiet()
+    floor.quote("binance", [(9_990, 9.0)], [(10_120, 9.0)])
+    floor.own("binance", "buy", "100.99")
+    floor.quote("binance", [(10_100, 1.0), (10_099, 9.0)], [(10_120, 9.0)])
+    assert orders(floor)[1] == ("binance", "sell", D("101.00"), D(1))
 
 
 @pytest.mark.parametrize(
@@ -591,9 +611,11 @@ def test_books_that_come_back_in_time_are_used() -> None:
             at.break_book(venue)
 
     floor = before_closing(gap)
+    floor.wait(100)
     floor.quote("okx", [(9_990, 9.0)], [(10_000, 3.0)])
     floor.wait(20)
-    assert rest_of(floor) == [("okx", "sell", D("0.8"))]
+    # The first time something is sent, however long it took: one basis point below 99.90.
+    assert orders(floor)[2:] == [("okx", "sell", D("99.90"), D("0.8"))]
 
 
 def test_a_rest_that_no_venue_takes_goes_to_the_hedger_at_once() -> None:
@@ -625,6 +647,25 @@ def test_a_trade_told_after_its_shot_was_closed_is_handed_over_at_once() -> None
     assert floor.result == "binance leg 0%, handed over -0.02"
     assert floor.detector.totals.outcomes[Outcome.MISSED] == 0
     assert floor.detector.totals.outcomes[Outcome.UNWOUND] == 1
+
+
+def test_a_trade_of_an_order_that_nobody_keeps_any_more_still_counts_for_its_shot() -> None:
+    floor = Gallery()
+    for order in floor.pair:
+        floor.end(order)
+    late = replace_fill(floor, "0.25")
+    floor.executor.filled(late, None, floor.now_ns)
+    assert [given.amount for given in floor.given] == [D("0.25")]
+    assert floor.result == "binance leg 0%, handed over -0.02"
+
+
+def replace_fill(floor: Gallery, size: str) -> Fill:
+    """A trade of the first leg that its order does not know of."""
+    buy, _ = floor.pair
+    return Fill(
+        buy.listing, "t9", buy.client_id, "", "buy", buy.price, D(size), D(0), "USDT",
+        False, floor.now_ns, floor.now_ns,
+    )  # fmt: skip
 
 
 def test_a_trade_of_an_order_of_an_earlier_run_is_handed_over_at_once() -> None:
@@ -762,6 +803,7 @@ class Fate(NamedTuple):
     Attributes:
         quarters: of its size that trade. doubted: it is unknown until it ends.
         state_first: its end is told before its trades. takes_ms: until it ends.
+        late: a lot of it trades a second after it was called canceled.
         thin: one of the books has little depth by then.
     """
 
@@ -769,6 +811,7 @@ class Fate(NamedTuple):
     doubted: bool = False
     state_first: bool = False
     takes_ms: int = 0
+    late: bool = False
     thin: bool = False
 
 
@@ -782,6 +825,7 @@ fate = st.builds(
     doubted=st.booleans(),
     state_first=st.booleans(),
     takes_ms=st.sampled_from([0, 40, 120, 300, 700]),
+    late=st.booleans(),
     thin=st.booleans(),
 )
 
@@ -793,6 +837,7 @@ def test_whatever_becomes_of_its_orders_all_is_closed_or_handed_over_and_nothing
 ) -> None:
     floor = Gallery(fees=dict.fromkeys(VENUES, TEN_BPS))
     due: list[tuple[int, Order, Fate]] = []
+    late: list[tuple[int, Order]] = []
     cash = D(0)
 
     def meet() -> None:
@@ -808,16 +853,27 @@ def test_whatever_becomes_of_its_orders_all_is_closed_or_handed_over_and_nothing
                 floor.doubt(order)
             due.append((floor.now_ns + fate.takes_ms * MS, order, fate))
 
+    def settle(order: Order, amount: Decimal, *, state_first: bool) -> None:
+        nonlocal cash
+        worth = amount * order.price
+        cash += worth * (1 if order.side == "sell" else -1) - worth / 1_000
+        floor.settle(order, amount, state_first=state_first)
+        meet()
+
     meet()
     floor.part()
-    while floor.alive:
+    while floor.alive or late:
         for at_ns, order, fate in tuple(due):
             if order.live and at_ns <= floor.now_ns:
                 amount = order.listing.size(order.size * fate.quarters / 4)
-                worth = amount * order.price
-                cash += worth * (1 if order.side == "sell" else -1) - worth / 1_000
-                floor.settle(order, amount, state_first=fate.state_first)
-                meet()
+                settle(order, amount, state_first=fate.state_first)
+                if fate.late and amount < order.size:
+                    late.append((floor.now_ns + SECOND, order))
+        for at_ns, order in tuple(late):
+            if at_ns <= floor.now_ns:
+                late.remove((at_ns, order))
+                floor.doubt(order)
+                settle(order, order.listing.lot, state_first=False)
         if fates[min(len(due), len(fates)) - 1].thin:
             floor.quote("bybit", [(9_990, 0.3)], [(10_110, 0.3)])
         floor.wait(20)
