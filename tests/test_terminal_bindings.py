@@ -34,6 +34,22 @@ def test_alt_and_a_number_is_heard_from_every_terminal(number: str, sent: str) -
     assert pane.shown == f"alt+{number}"
 
 
+@pytest.mark.parametrize("name", ["kill", "flatten", "rearm", "group_finer"])
+@pytest.mark.parametrize("sent", ["{upper}", "\x1b[{lower:d};2u", "\x1b[{lower:d};2;{code:d}u"])
+def test_a_capital_letter_is_heard_from_every_terminal(name: str, sent: str) -> None:
+    key = KeyTable.of().named(name)
+    upper = key.keys
+    data = sent.format(upper=upper, lower=ord(upper.lower()), code=ord(upper))
+    parser = XTermParser()
+    (event,) = (one for one in [*parser.feed(data), *parser.feed("")] if isinstance(one, Key))
+    assert event.key in key.heard.split(",")
+
+
+def test_the_kill_is_heard_everywhere_and_nothing_else_is() -> None:
+    assert KeyTable.of().everywhere == {"K": "app.kill", "shift+k": "app.kill"}
+    assert KeyTable.of([("kill", "!")]).everywhere == {"exclamation_mark": "app.kill"}
+
+
 def test_a_key_of_the_config_takes_the_place_of_the_tables_own() -> None:
     table = KeyTable.of([("freeze", "ctrl+f")])
     assert table.named("freeze").keys == "ctrl+f"

@@ -11,6 +11,7 @@ from textual import events
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.screen import ModalScreen
 
 from hftmm.config import TerminalConfig
 from hftmm.desk.handle import Desk
@@ -20,6 +21,7 @@ from hftmm.terminal.bindings import KeyTable
 from hftmm.terminal.driver import TerminalDriver
 from hftmm.terminal.palette import DeskCommands
 from hftmm.terminal.screens.desk import DeskScreen
+from hftmm.terminal.screens.leaving import LeavingScreen
 from hftmm.terminal.themes import load_themes
 
 
@@ -101,6 +103,9 @@ class HftmmApp(App[str]):
     def action_kill(self) -> None:
         """Kills, whatever lies over the desk."""
         self._desk_screen.kill(f"key {self.table.named('kill').shown}")
+        # What lies over the desk hides what matters from now on.
+        while isinstance(self.screen, ModalScreen) and not isinstance(self.screen, LeavingScreen):
+            self.pop_screen()
 
     def leave(self, reason: str) -> None:
         """What the key q does, for whoever else ends the terminal: a signal, a lost connection."""

@@ -46,7 +46,10 @@ class Key:
     def heard(self) -> str:
         """The keys to listen to, as Textual names what terminals send for them."""
         keys = [one.strip() for one in self.keys.split(",")]
-        return ",".join([*keys, *(_OPTION_DIGITS[one] for one in keys if one in _OPTION_DIGITS)])
+        options = [_OPTION_DIGITS[one] for one in keys if one in _OPTION_DIGITS]
+        # Terminals that report all keys, but not the text they make.
+        shifted = [f"shift+{one.lower()}" for one in keys if len(one) == 1 and one.isupper()]
+        return ",".join([*keys, *options, *shifted])
 
     @property
     def shown(self) -> str:
