@@ -17,7 +17,17 @@ from hftmm.config import TerminalConfig
 from hftmm.desk.snapshot import DeskSnapshot, LadderColumn
 from hftmm.terminal.app import HftmmApp
 from hftmm.terminal.screens.desk import DeskScreen
-from tests.fake_desk import NOON, SECOND, Clock, FakeDesk, desk_snapshot, log_row, opportunity, tape
+from tests.fake_desk import (
+    NOON,
+    SECOND,
+    Clock,
+    FakeDesk,
+    log_row,
+    opportunity,
+    order,
+    tape,
+    trading_snapshot,
+)
 
 FRAME_NS = SECOND // 10
 
@@ -77,6 +87,26 @@ def changed(snapshot: DeskSnapshot, frame: int, rows: int) -> DeskSnapshot:
         log=tuple(log_row(i, f"line {i}") for i in range(frame, frame + 20))
         if rows >= 10
         else snapshot.log,
+        orders=tuple(
+            order(f"hm1-{i}", age_ms=1e3 + frame * 100, queue=(frame + i) % 300 / 100)
+            if i < rows
+            else order(f"hm1-{i}")
+            for i in range(20)
+        ),
+        strategies=tuple(
+            msgspec.structs.replace(
+                one,
+                quotes=tuple(
+                    msgspec.structs.replace(
+                        quote, bid_why=f"edge {(frame + i) % 30 / 10} bps", ask=65004.0 + frame % 9
+                    )
+                    for i, quote in enumerate(one.quotes)
+                ),
+            )
+            if rows
+            else one
+            for one in snapshot.strategies
+        ),
     )
 
 
@@ -93,7 +123,7 @@ def _resized(
 async def measure(size: tuple[int, int], rows: int, frames: int) -> tuple[float, float, float]:
     """Milliseconds of CPU, kilobytes and repainted lines of one frame."""
     clock = Clock()
-    snapshot = desk_snapshot()
+    snapshot = trading_snapshot()
     desk = FakeDesk(snapshot)
     # The benchmark draws; the app's own timer adds a picture a second, in which nothing is new.
     app = HftmmApp(desk, TerminalConfig(frames_per_s=1), now_ns=clock)

@@ -1,4 +1,4 @@
-"""The screen in every state that occurs without orders, compared with stored pictures."""
+"""The screen in every state that occurs, compared with stored pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from hftmm.desk.snapshot import DeskSnapshot
-from hftmm.terminal.bindings import PANES
+from hftmm.terminal.bindings import PANES, TABS, KeyTable
 from hftmm.terminal.screens.desk import DeskScreen
 from tests.fake_desk import (
     SECOND,
@@ -19,7 +19,9 @@ from tests.fake_desk import (
     desk_snapshot,
     ladder,
     risk_row,
+    risk_totals,
     terminal,
+    trading_snapshot,
     venue_quote,
 )
 
@@ -68,14 +70,65 @@ def test_a_normal_market(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert _looks(snap_compare, desk_snapshot(), size)
 
 
+@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40)], ids=_named)
+def test_a_desk_that_quotes(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert _looks(snap_compare, trading_snapshot(), size)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_each_tab(snap_compare: Compare, tab: str) -> None:
+    key = KeyTable.of().named(f"pane_{tab}").keys
+    assert _looks(snap_compare, trading_snapshot(), GOOD, press=(key, "down"))
+
+
+def test_a_halted_venue(snap_compare: Compare) -> None:
+    normal = trading_snapshot()
+    halted = msgspec.structs.replace(normal.risk[1], halted="daily loss 512.40 > 500.00")
+    snapshot = msgspec.structs.replace(
+        normal,
+        state="HALTED",
+        state_reason="bybit",
+        risk=(normal.risk[0], halted, normal.risk[2]),
+        strategies=(
+            msgspec.structs.replace(normal.strategies[0], state="blocked", reason="bybit halted"),
+            *normal.strategies[1:],
+        ),
+    )
+    assert _looks(snap_compare, snapshot, WIDE)
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+def test_an_unhedged_amount_that_ages(snap_compare: Compare, size: tuple[int, int]) -> None:
+    totals = risk_totals(
+        position=-0.3, unhedged=-0.12, unhedged_ms=1_840.0, unhedged_limit_ms=2_000.0,
+        worst_case=1.62, day_pnl=-811.2, drawdown=942.0,
+    )  # fmt: skip
+    assert _looks(snap_compare, trading_snapshot(risk_totals=totals), size, press=("alt+4",))
+
+
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+def test_differences_wait_for_the_operator(snap_compare: Compare, size: tuple[int, int]) -> None:
+    differences = (
+        ("bybit", "position BTC/USDT:USDT -0.062 at the venue, -0.052 here"),
+        ("bybit", "USDT 33368.41 at the venue, 33368.90 here"),
+    )
+    assert _looks(snap_compare, trading_snapshot(differences=differences), size)
+
+
 @pytest.mark.parametrize("pane", PANES)
 def test_one_pane_at_a_time_on_a_small_terminal(snap_compare: Compare, pane: str) -> None:
-    assert _looks(snap_compare, desk_snapshot(), SMALL, press=(f"alt+{PANES.index(pane) + 1}",))
+    key = KeyTable.of().named(f"pane_{pane}").keys
+    assert _looks(snap_compare, trading_snapshot(), SMALL, press=(key,))
 
 
 @pytest.mark.parametrize("theme", ["amber", "colourblind", "dark", "light"])
 def test_each_theme(snap_compare: Compare, theme: str) -> None:
     assert _looks(snap_compare, _crossed(), theme=theme)
+
+
+@pytest.mark.parametrize("theme", ["amber", "colourblind", "light"])
+def test_each_theme_of_a_desk_that_quotes(snap_compare: Compare, theme: str) -> None:
+    assert _looks(snap_compare, trading_snapshot(), GOOD, theme=theme)
 
 
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
