@@ -108,16 +108,17 @@ class HedgeFloor(Floor):
         self.gone(order, state, **why)
         self.act()
 
-    def late(self, order: Order, size: str) -> None:
+    def late(self, order: Order, size: str | Decimal, trade_id: str = "late") -> None:
         """A trade of it is told after its end."""
-        state = order.state
         amount = Decimal(size)
+        change = amount if order.side == "buy" else -amount
+        key = order.listing.key
+        self.positions[key] = self.positions.get(key, Decimal(0)) + change
         order.booked += amount
         order.filled = max(order.filled, order.booked)
-        order.state = state
         fill = Fill(
             order.listing,
-            f"late-{order.client_id}",
+            trade_id,
             order.client_id,
             order.venue_id,
             order.side,

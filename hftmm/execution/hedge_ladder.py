@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from hftmm.book.consolidated import Member
 from hftmm.book.order_book import ASKS, BIDS
-from hftmm.core.fees import BPS
 from hftmm.core.instrument import Listing, Side
 from hftmm.core.order import TimeInForce
 from hftmm.execution.order import Order
@@ -58,12 +57,13 @@ def limit_price(member: Member, side: Side, cap_bps: float, own: Sequence[Order]
     """The touch and so much beyond it, but short of our own orders; None if they are the touch."""
     book = member.book
     listing = book.listing
+    cap = Decimal(repr(cap_bps)) / 10_000
     if side == "buy":
-        touch, limit = book.ask, listing.price(book.ask * (1 + cap_bps / BPS), "buy")
+        touch, limit = book.ask, listing.price(Decimal(repr(book.ask)) * (1 + cap), "buy")
         if own:
             limit = min(limit, min(order.price for order in own) - listing.tick)
         return limit if float(limit) >= touch else None
-    touch, limit = book.bid, listing.price(book.bid * (1 - cap_bps / BPS), "sell")
+    touch, limit = book.bid, listing.price(Decimal(repr(book.bid)) * (1 - cap), "sell")
     if own:
         limit = max(limit, max(order.price for order in own) + listing.tick)
     return limit if float(limit) <= touch else None
