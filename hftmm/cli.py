@@ -162,7 +162,7 @@ def run(
     if headless:
         from hftmm.assembly.headless import run_engine
 
-        ending = Ending(duration, child)
+        ending = Ending(duration, child, settings.engine.on_lost_terminal == "run")
         where = _socket(settings, socket)
         return _loop(run_engine(settings, choice, venues, where, ending))
     from hftmm.assembly import screen

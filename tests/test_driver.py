@@ -269,12 +269,12 @@ async def test_a_fault_that_is_asked_for_comes_into_force() -> None:
         await until(lambda: at.live() == set(VENUES))
         answer = at.driver.asked(1, Practice("okx", "silence"))
         assert (answer.accepted, answer.text) == (True, "asked okx for silence")
-        await until(lambda: at.said("practice fault silence: switched"))
+        await until(lambda: at.said("practice fault: silence switched"))
         await until(lambda: "okx" not in at.live())
         at.driver.command(Practice("okx", "none"))
         await until(lambda: at.live() == set(VENUES))
         at.driver.command(Practice("okx", "earthquake"))
-        await until(lambda: at.said("practice fault earthquake: "))
+        await until(lambda: at.said("practice fault: earthquake "))
         assert at.engine.log.rows[-1].level == "error"
 
 
@@ -289,7 +289,7 @@ async def test_a_fault_without_a_control_face_is_refused_or_told() -> None:
     assert idle.command(Practice("okx", "gap")).text == "the engine is not running"
     async with running(made({"okx": urls}, control="http://127.0.0.1:9")) as driver:
         await until(lambda: driver.command(Practice("okx", "gap")).accepted)
-        wanted = "practice fault gap: http://127.0.0.1:9: connection refused"
+        wanted = "practice fault: gap http://127.0.0.1:9: connection refused"
         await until(lambda: any(wanted in row.text for row in driver.engine.log.rows))
 
 

@@ -192,10 +192,7 @@ class VenueKiller:
 
     async def _cleared(self) -> bool:
         """One round: whether two lists in a row show no order of ours."""
-        if not self._account.listings:
-            await self._account.open()
-            await self._clear(())
-        standing = await self._ours()
+        standing = await (self._ours() if self._account.listings else self._first_word())
         if standing:
             await self._clear(standing)
             standing = await self._ours()
@@ -211,6 +208,18 @@ class VenueKiller:
         with suppress(Unavailable):
             self._held = await self._account.positions()
         return True
+
+    async def _first_word(self) -> list[OrderUpdate]:
+        """Clears whole listings without knowing what stands there; what stood about then."""
+        await self._account.open()
+        listed, cleared = await asyncio.gather(
+            self._ours(), self._clear(()), return_exceptions=True
+        )
+        if isinstance(cleared, BaseException):
+            raise cleared
+        if isinstance(listed, BaseException):
+            raise listed
+        return listed
 
     async def _ours(self) -> list[OrderUpdate]:
         orders = await self._account.open_orders()

@@ -21,10 +21,12 @@ class Ending:
     Attributes:
         duration_s: how long it does what it is for; None is no limit.
         child: True if another hftmm started it and holds its standard input open.
+        outlives: a child that goes on when that other one is gone.
     """
 
     duration_s: float | None = None
     child: bool = False
+    outlives: bool = False
 
     async def arrange(self, stack: AsyncExitStack) -> asyncio.Event:
         """An event that is set when it is time, until the stack closes."""
@@ -32,7 +34,7 @@ class Ending:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(each, stop.set)
-        if self.child:
+        if self.child and not self.outlives:
             watching = asyncio.create_task(parent_gone(), name="watch parent")
             watching.add_done_callback(lambda _: stop.set())
             stack.callback(watching.cancel)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hftmm.transport.inline import InlineDesk
 
 ENGINE_PATIENCE_S: Final = 30.0
+LAST_WORDS_S: Final = 5.0
+"""What an engine may take to end once its orders are gone."""
 
 
 async def with_engine(
@@ -41,6 +43,7 @@ async def with_engine(
     """
     from hftmm.transport.link import LinkDesk
 
+    outlived = False
     log = _log_file(socket.parent)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     try:
@@ -58,16 +61,27 @@ async def with_engine(
             said = last_line(log, start)
             raise Unavailable(said.removeprefix("hftmm: ") or str(error)) from error
         desk = await LinkDesk.connect(socket, frames_per_s=settings.terminal.frames_per_s)
+        unverified: str | None = None
         try:
-            await _show(desk, settings, duration_s)
+            unverified = await _show(desk, settings, duration_s, owned=True)
         finally:
             await desk.close()
-        if engine.process.returncode is not None:
+            if unverified is None and settings.engine.on_lost_terminal == "run":
+                outlived = True
+                complain("the engine goes on without a terminal: hftmm attach shows it")
+        if outlived:
+            return True
+        if unverified:
+            complain(f"not verified: {unverified}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.engine.stop_within_ms / 1000.0):
+                await engine.process.wait()
+        if engine.process.returncode:
             complain(f"the {engine.name} {engine.ended}; its log is {log}")
-            return False
-        return True
+        return engine.process.returncode in {0, None} and not unverified
     finally:
-        await engine.stop()
+        if not outlived:
+            await engine.stop(settings.engine.stop_within_ms / 1000.0 + LAST_WORDS_S)
 
 
 async def attached(settings: Config, socket: Path) -> None:
@@ -101,10 +115,10 @@ async def inline(
         log_file = stack.enter_context(log.open("a"))
         log_to(log_file, settings.engine.log_level)
         driver = await assemble(settings, choice, venues_file, stack, log_file.fileno())
-        desk = InlineDesk(driver.engine, driver.clock, driver.command)
+        desk = InlineDesk(driver.engine, driver.clock, driver.told)
         working = asyncio.create_task(driver.run())
         async with _beside(desk, working, lambda: driver.failure) as running:
-            await _show(desk, settings, duration_s)
+            await _show(desk, settings, duration_s, owned=True)
             driver.stopping.set()
             await running
     if driver.failure:
@@ -153,19 +167,29 @@ async def _beside(
             await work
 
 
-async def _show(desk: Desk, settings: Config, duration_s: float | None) -> None:
-    """Until the operator leaves, or is gone."""
+async def _show(
+    desk: Desk, settings: Config, duration_s: float | None, *, owned: bool = False
+) -> str | None:
+    """Until the operator leaves, or is gone.
+
+    Args:
+        owned: leaving ends the engine.
+
+    Returns:
+        What was not verified when the operator left, "" if all was; None if the terminal was lost.
+    """
     from hftmm.sim.faults import FAULTS
     from hftmm.terminal.app import HftmmApp
 
-    terminal = HftmmApp(desk, settings.terminal, faults=FAULTS)
+    terminal = HftmmApp(desk, settings.terminal, owned=owned, faults=FAULTS)
     loop = asyncio.get_running_loop()
-    # A lost ssh is a person who left.
-    for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, terminal.exit)
+    # A lost ssh: nobody sees how an end would go.
+    loop.add_signal_handler(signal.SIGHUP, terminal.exit)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, terminal.leave, each.name)
     if duration_s is not None:
-        loop.call_later(duration_s, terminal.exit)
-    await terminal.run_async()
+        loop.call_later(duration_s, terminal.leave, "the time is up")
+    return await terminal.run_async()
 
 
 def _log_file(folder: Path) -> Path:

@@ -102,7 +102,8 @@ class LogBook:
         more, patience_ns = "", SAME_EVENT_NS
         if told is not None:
             again = note.text == told.text
-            if note.ns - told.ns < (told.patience_ns if again else SAME_EVENT_NS):
+            patient = note.ns - told.ns < (told.patience_ns if again else SAME_EVENT_NS)
+            if patient and not note.apart:
                 told.untold += 1
                 return
             if told.untold:

@@ -148,6 +148,7 @@ class Driver:
             log.info("stopped %s", line)
         if not trading.kill.done:
             self.failure = self.failure or "not every venue shows that our orders are gone"
+        self.engine.ending = ("STOPPED", self.failure or "no order of ours stands anywhere")
         trading.stop(self.clock())
         before = set(self._working)
         self._carry_out_all()
@@ -198,8 +199,7 @@ class Driver:
         if not isinstance(command, View | Status):
             level = "info" if answer.accepted else "warning"
             event = type(command).__name__.lower()
-            # An event of its own: what was asked for a moment ago must not hide this answer.
-            note = Note(level, "desk", f"{event} {answer.text}", "", self.clock())
+            note = Note(level, "desk", event, answer.text, self.clock(), apart=True)
             self.engine.noted(note)
         return answer
 
@@ -376,8 +376,8 @@ class Driver:
                 level, text = "error", reply.body.decode(errors="replace")
         except Unavailable as error:
             level, text = "error", str(error)
-        # Each fault is an event of its own: what the operator asks for must not be merged away.
-        self.engine.noted(Note(level, venue, f"practice fault {fault}", text, self.clock()))
+        words = f"{fault} {text}"
+        self.engine.noted(Note(level, venue, "practice fault", words, self.clock(), apart=True))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         if self._group is None:

@@ -63,6 +63,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: stable name; a note of one event and subject is worth a line only so often.
+        apart: it is worth a line whatever was told a moment ago.
     """
 
     level: str
@@ -70,6 +71,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     event: str
     text: str
     ns: int
+    apart: bool = False
 
 
 class MarketSink(Protocol):
