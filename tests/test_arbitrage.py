@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import permutations
 
@@ -412,3 +413,49 @@ def test_the_same_pair_crossing_again_is_a_new_opportunity_and_the_oldest_past_o
     assert found.totals.seen == 5
     assert found.totals.expected == pytest.approx(10.0)
     assert [past.first_ns for past in found.past] == [NOW + 2 * n * MS for n in (4, 3, 2)]
+
+
+# -- parameters -----------------------------------------------------------------------------------
+
+
+def test_other_parameters_hold_from_the_next_check_on() -> None:
+    sell, buy = crossed()
+    found = detector(sell, buy)
+    found.check(NOW)
+    found.configure(replace(CONFIG, min_profit_bps=200.0))
+    found.check(NOW + MS)
+    (seen,) = found.live.values()
+    assert seen.reason == "net 100.0 < 200 bps"
+
+
+def test_fewer_past_ones_are_kept_once_that_is_wanted_and_they_are_the_newest() -> None:
+    sell, buy = crossed()
+    found = detector(sell, buy)
+    for n in range(3):
+        at_ns = NOW + 2 * n * MS
+        update(sell, [(10_100, 2.0)], at_ns=at_ns)
+        found.book.moved(sell, at_ns)
+        found.check(at_ns)
+        update(sell, [(10_100, 0.0)], at_ns=at_ns + MS)
+        found.book.moved(sell, at_ns + MS)
+        found.check(at_ns + MS)
+    found.configure(replace(CONFIG, keep=2))
+    assert [past.first_ns for past in found.past] == [NOW + 4 * MS, NOW + 2 * MS]
+    assert found.past.maxlen == 2
+
+
+def test_what_became_of_a_crossing_stays_with_it_while_it_changes() -> None:
+    sell, buy = crossed()
+    found = detector(sell, buy)
+    found.check(NOW)
+    (seen,) = found.live.values()
+    seen.untaken, seen.attempt = "off", Attempted("filled +0.98")
+    found.check(NOW + MS)
+    (now,) = found.live.values()
+    assert now is not seen
+    assert (now.untaken, now.attempt) == ("off", Attempted("filled +0.98"))
+
+
+@dataclass(frozen=True)
+class Attempted:
+    result: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
 from hftmm.strategy.arbitrage import Outcome
 from hftmm.strategy.base import Strategy
+from hftmm.strategy.taking import Reach
 from tests.books import MS, SECOND, listing
 from tests.shooting import Gallery
 from tests.trading_floor import VENUES
@@ -103,6 +105,13 @@ def test_what_a_venue_had_against_a_leg_is_said() -> None:
     floor.gone(buy, OrderState.REJECTED, Rejection.BALANCE, "51008 insufficient balance")
     floor.end(sell)
     assert floor.result == "missed: okx: 51008 insufficient balance"
+
+
+def test_that_somebody_else_was_first_needs_no_words_of_the_venue() -> None:
+    floor = Gallery()
+    for order in floor.pair:
+        floor.gone(order, OrderState.EXPIRED, Rejection.NOTHING_TO_TAKE, "EXPIRED")
+    assert floor.result == "missed: both legs untaken"
 
 
 def test_nothing_is_sent_while_nothing_is_crossed() -> None:
@@ -428,6 +437,26 @@ def test_what_was_sold_too_much_is_bought_back_where_that_is_cheapest() -> None:
     assert floor.result == "okx leg 50%, unwound +0.80"
 
 
+def test_a_venue_whose_smallest_order_is_larger_does_not_close() -> None:
+    large = {"bybit": replace(listing("bybit", kind=Kind.LINEAR), min_size=D(1))}
+    floor = Gallery(listings=large)
+    buy, sell = floor.pair
+    floor.end(buy, "2", "100")
+    floor.quote("bybit", [(9_995, 9.0)], [(10_110, 9.0)])
+    sink(floor)
+    floor.end(sell, "1.2", "101")
+    assert rest_of(floor) == [("okx", "sell", D("0.8"))]
+
+
+def test_what_several_levels_hold_together_is_taken_to_the_last_lot() -> None:
+    levels = [(100.0, 0.7), (101.0, 0.1), (102.0, 5.0)]
+    # In floats 0.7 + 0.1 is less than 0.8.
+    for reach, size in ((Reach(levels, None), 0.8), (Reach(levels[:2], None), 1.0)):
+        taken = reach.take(size)
+        assert (taken.size, taken.worst) == (0.8, 101.0)
+        assert taken.value == pytest.approx(80.1)
+
+
 def test_no_book_that_has_it_all_makes_several_orders_at_once() -> None:
     def thin(at: Gallery) -> None:
         at.quote("binance", [(10_050, 0.3)], [(10_120, 9.0)])
@@ -561,6 +590,15 @@ def test_a_leg_unknown_at_the_deadline_has_its_venue_halted_and_the_operator_tol
     ((amount, where, _),) = floor.given
     assert (amount, where) == (D("1.5"), "okx")
     assert floor.executor.imbalance(floor.symbol) == 0
+
+
+def test_a_leg_that_never_left_by_the_deadline_halts_nobody() -> None:
+    floor = Gallery()
+    floor.end(floor.pair[0])
+    floor.held = True
+    floor.wait(480)
+    assert not floor.halts
+    assert floor.result == "missed: both legs untaken"
 
 
 def test_the_deadline_is_configured() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hftmm.core.events import MarkPrice, Trade
 from hftmm.desk.commands import View
 from hftmm.desk.snapshot import DeskSnapshot, LadderColumn, OpportunityRow, VenueQuote
 from hftmm.engine import publisher
+from hftmm.strategy.arbitrage import Outcome
 from hftmm.venues.session import Fetch, Note
 from tests.books import MS, SECOND, top
 from tests.engines import NOON, PERP, SPOT, Floor, config, floor
@@ -327,6 +329,33 @@ def test_a_past_crossing_is_shown_as_it_was_at_its_best() -> None:
     assert row.gross_bps == row.net_bps == pytest.approx(100.0)
     assert row.profit == pytest.approx(0.5)
     assert row.result == "gone untaken"
+
+
+def test_a_crossing_that_was_left_alone_says_why() -> None:
+    at = floor(config(venues=NO_FEES), ["binance", "okx"])
+    crossed(at, 1010)
+    (seen,) = at.engine.markets[PERP].detector.live.values()
+    seen.untaken = "cooling down 120 ms"
+    assert only(picture(at)).result == "cooling down 120 ms"
+    crossed(at, 995)
+    assert only(picture(at)).result == "cooling down 120 ms"
+
+
+def test_a_crossing_that_was_shot_at_says_what_came_of_it() -> None:
+    at = floor(config(venues=NO_FEES), ["binance", "okx"])
+    crossed(at, 1010)
+    detector = at.engine.markets[PERP].detector
+    (seen,) = detector.live.values()
+    seen.untaken, seen.attempt = "cooling down 120 ms", SimpleNamespace(result="filled +0.98")
+    assert only(picture(at)).result == "filled +0.98"
+    crossed(at, 995)
+    assert only(picture(at)).result == "filled +0.98"
+    totals = detector.totals
+    totals.shots, totals.counted_on, totals.realised = 4, Decimal("1.5"), Decimal("0.98")
+    totals.outcomes.update({Outcome.FILLED: 2, Outcome.MISSED: 1, Outcome.UNWOUND: 3})
+    shown = picture(at).arbitrage
+    assert (shown.shots, shown.filled, shown.unwound, shown.missed) == (4, 2, 3, 1)
+    assert (shown.counted_on, shown.realised) == (1.5, 0.98)
 
 
 def test_a_crossing_that_fees_ate_says_so_with_the_number_of_its_best_moment() -> None:

@@ -99,7 +99,7 @@ class Shots:
         manager still holds it; False if it may have left, and must be followed.
         """
         self._cancel(shot, now_ns)
-        return not shot.under_way and not shot.position
+        return not shot.under_way
 
     def stop(self, why: str, now_ns: int) -> None:
         """From now on what is uneven is handed over as soon as it is certain."""
