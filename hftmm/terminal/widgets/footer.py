@@ -10,6 +10,8 @@ from hftmm.terminal.picture import Picture
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span, width_of
 
 _ALWAYS = ("kill", "help", "quit")
+# What there is to do after a kill.
+_KILLED = ("rearm", "flatten")
 
 
 class KeyBar(LineWidget):
@@ -25,22 +27,22 @@ class KeyBar(LineWidget):
 
     def paint(self, picture: Picture) -> None:
         """Draws what changed since the picture before."""
-        self.show([(self.size.width, picture.notice)], picture.now_ns)
+        self.show([(self.size.width, picture.state == "KILLED", picture.notice)], picture.now_ns)
 
     def draw(self, row: Hashable) -> Line:
         match row:
-            case (int(width), str(notice)):
-                return self._line(width, notice)
+            case (int(width), bool(killed), str(notice)):
+                return self._line(width, notice, _KILLED if killed else ())
             case _:
                 return ()
 
-    def _line(self, width: int, notice: str) -> Line:
+    def _line(self, width: int, notice: str, first: Sequence[str]) -> Line:
         last = _spans([key for key in self._keys if key.name in _ALWAYS])
         room = width - width_of(last)
         if notice:
             return ((fmt.fit(f" ! {fmt.plain(notice)}", room), "bold badge on warning"), *last)
         line: list[Span] = []
-        for key in self._keys:
+        for key in sorted(self._keys, key=lambda key: key.name not in first):
             spans = _spans([key])
             if key.name in _ALWAYS:
                 continue
