@@ -324,6 +324,13 @@ async def test_a_strategy_that_is_off_says_why() -> None:
         assert words(it, StrategiesPane, 1) == "1 ○ cross mm off by the operator"
 
 
+async def test_a_blocked_strategy_says_why_over_what_it_still_quotes() -> None:
+    blocked = msgspec.structs.replace(STRATEGIES[0], state="blocked", reason="bybit halted")
+    async with trading(trading_snapshot(strategies=(blocked,))) as it:
+        assert words(it, StrategiesPane, 1) == "1 ● cross mm blocked bybit halted"
+        assert words(it, StrategiesPane, 2).startswith("binance 64998.5")
+
+
 async def test_a_narrow_list_of_quotes_keeps_prices_and_reasons() -> None:
     async with trading(size=SMALL, press="alt+5") as it:
         assert words(it, StrategiesPane, 0) == "strategy venue bid why bid ask why ask"

@@ -77,6 +77,7 @@ class DeskScreen(ActingScreen):
         self._table = table
         self._themes = themes
         self._notes = notes
+        self._widgets: list[LineWidget] = []
         self._inks: dict[tuple[str, bool], Ink] = {}
         self._groups: dict[tuple[str, bool], int] = {}
         self._shown: DeskSnapshot | None = None
@@ -118,6 +119,7 @@ class DeskScreen(ActingScreen):
         yield Banner(id="banner")
 
     def on_mount(self) -> None:
+        self._widgets = list(self.query(LineWidget))
         self.query_one("#filter").display = False
         self._bring("log")
         self._make_current("ladder")
@@ -182,7 +184,9 @@ class DeskScreen(ActingScreen):
     def _mark_kill(self, snapshot: DeskSnapshot) -> None:
         """Frames the whole screen while killed; the moment of a kill ends a held picture."""
         killed = snapshot.state == "KILLED"
-        if killed and not self.has_class("-killed"):
+        if killed == self.has_class("-killed"):
+            return  # A title set anew, even to the same, repaints the whole screen.
+        if killed:
             self._frozen_since = None
         self.set_class(killed, "-killed")
         self.border_title = "✕ KILLED ✕" if killed else ""
@@ -195,7 +199,7 @@ class DeskScreen(ActingScreen):
 
     def _painted(self) -> Iterator[LineWidget]:
         """Every line widget in sight, and those that show themselves."""
-        for widget in self.query(LineWidget):
+        for widget in self._widgets:
             if widget.SHOWS_ITSELF or (widget.size and widget.region):
                 yield widget
 

@@ -101,9 +101,11 @@ def _rows(snapshot: DeskSnapshot, columns: tuple[Column, ...], *, whole: bool) -
     rows: list[Hashable] = [Names(columns)]
     for number, one in enumerate(snapshot.strategies, 1):
         head: StrategyRow | None = _bare(one)
-        # What is not switched on quotes nowhere: its reason is worth more than empty rows.
-        if not one.quotes or not one.on:
+        if one.reason or not one.quotes:
             rows.append(_Facts(number, _bare(one)))
+            head = None
+        # What is not switched on quotes nowhere.
+        if not one.on:
             continue
         for quote in sorted(one.quotes, key=lambda quote: quote.market != snapshot.market):
             whys = (fmt.plain(quote.bid_why), fmt.plain(quote.ask_why))
