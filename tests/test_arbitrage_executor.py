@@ -777,17 +777,38 @@ def test_a_fee_taken_from_what_was_bought_is_bought_again() -> None:
     assert not floor.given
 
 
-def test_a_shot_that_the_venue_calls_filled_before_the_trades_are_told_is_over() -> None:
+def called_filled() -> Gallery:
+    """Both legs are filled by the word of their venues, and no trade was told."""
     floor = Gallery()
     for order in floor.pair:
         order.filled = order.size
         floor.gone(order, OrderState.FILLED)
+    return floor
+
+
+def test_trades_that_are_told_after_the_end_of_their_orders_are_waited_for() -> None:
+    floor = called_filled()
     assert floor.executor.imbalance(floor.symbol) == 0
+    assert floor.result == "shooting"
+    for order in floor.pair:
+        floor.fill(order, "2", fee=D(0))
+    assert floor.result == "filled +1.96"
+    assert [note.text for note in floor.told] == [f"{floor.symbol} okx>binance 2.000: filled +1.96"]
+    assert not floor.given
+
+
+def test_trades_that_are_not_told_by_the_deadline_count_when_they_are() -> None:
+    floor = called_filled()
+    floor.wait(480)
+    assert not floor.halts
     assert floor.executor.shown(floor.now_ns).state == "watching"
+    assert floor.result == "filled (trades not told yet)"
+    assert floor.detector.totals.realised == 0
     for order in floor.pair:
         floor.fill(order, "2", fee=D(0))
     assert floor.result == "filled +1.96"
     assert floor.detector.totals.realised == D("1.96")
+    assert floor.detector.totals.outcomes == {Outcome.FILLED: 1}
     assert not floor.given
 
 

@@ -178,10 +178,13 @@ class Shots:
                 self._even_out(shot, amount, now_ns)
         if overdue and not shot.closed:
             self._give_up_on_unsettled(shot, now_ns)
-        if shot.closed:
-            shot.file()
-        elif not shot.under_way and not shot.position:
+        # The trades may be told after the venue's word on the order, and with them their fees,
+        # which may be coins.
+        even = not shot.under_way and not shot.position
+        if not shot.closed and even and (shot.told or overdue):
             self._close(shot, now_ns)
+        elif shot.closed and shot.told:
+            shot.file()
 
     def _even_out(self, shot: Shot, amount: Decimal, now_ns: int) -> None:
         """Closes so many base coins where it is cheapest, over several venues if it must."""
@@ -235,7 +238,8 @@ class Shots:
 
     def _close(self, shot: Shot, now_ns: int) -> None:
         shot.closed_ns = now_ns
-        shot.file()
+        if shot.told:
+            shot.file()
         self.under_way.remove(shot)
         self._past.append(shot)
         self._ended(shot, now_ns)
