@@ -7,14 +7,19 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from hftmm.book.consolidated import ConsolidatedBook, Member, Quarantine, Trust
 from hftmm.config import Config
 from hftmm.core.instrument import Kind, Listing, Side
 from hftmm.core.order import AmendIntent, Balance, Fill, OrderIntent, OrderState, TimeInForce
 from hftmm.execution.order import Order
+from hftmm.risk import risk_manager
 from hftmm.risk.approval import Approved, Refused
+from hftmm.risk.losses import LOSSES
 from hftmm.risk.portfolio import Opening, Portfolio
 from hftmm.risk.risk_manager import RiskManager
+from hftmm.risk.rules import RULES
 from tests.books import MS, SECOND, book, listing
 from tests.orders import START, Bench, Witness
 
@@ -144,6 +149,13 @@ class Desk:
     def mark(self, price: str, *venues: str) -> None:
         for name in venues or VENUES:
             self.portfolio.marked(self.of[name], Decimal(price))
+
+
+def disable(rule: str, patch: pytest.MonkeyPatch) -> None:
+    """Reviews and watches go on without this rule."""
+    for name, table in (("RULES", RULES), ("LOSSES", LOSSES)):
+        left = {other: one for other, one in table.items() if other != rule}
+        patch.setattr(risk_manager, name, left)
 
 
 def consolidated(listings: list[Listing]) -> ConsolidatedBook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_fill_without_a_mid_is_inventory_and_has_no_markout() -> None:
     assert (parts.total, parts.spread, parts.inventory) == (2.0, 0.0, 2.0)
     attribution.watch(lambda _: 100.0, NOW + SECOND)
     assert attribution.markout(news) is None
+
+
+def test_parts_of_a_market_in_another_coin_count_at_its_price() -> None:
+    portfolio, attribution = Portfolio(), Attribution()
+    cross = replace(SPOT, symbol="ETH/BTC", base="ETH", quote="BTC")
+    news = fill("10", "0.049", of=cross, fee="0.01", fee_asset="BTC")
+    portfolio.filled(news, NOW)
+    attribution.filled(news, Source.SPREAD, 0.05, NOW)
+    portfolio.marked(cross, Decimal("0.052"))
+    portfolio.marked(SPOT, Decimal(1000))
+    parts = attribution.parts(portfolio)
+    assert (parts.spread, parts.fees, parts.inventory, parts.total) == (10.0, -10.0, 20.0, 20.0)
 
 
 def test_a_new_day_begins_with_every_part_at_zero() -> None:

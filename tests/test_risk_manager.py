@@ -11,10 +11,11 @@ import pytest
 from hftmm.core.instrument import Kind, Side
 from hftmm.core.order import AmendIntent, OrderIntent, OrderState
 from hftmm.risk.approval import approve
+from hftmm.risk.pace import Pace, same
 from hftmm.risk.rules import RULES
 from tests.books import MS, SECOND
 from tests.orders import START, order_fill
-from tests.risk_desk import ASK, BID, VENUES, ZERO, Desk
+from tests.risk_desk import ASK, BID, VENUES, ZERO, Desk, disable
 
 MINUTE_MS = 60_000
 
@@ -192,7 +193,9 @@ def test_an_order_priced_too_far_through_the_best_price_is_refused() -> None:
     assert desk.review(desk.intent("0.1", "buy", "1")) == "", "it takes nothing"
 
 
-def test_without_a_best_price_only_what_reduces_passes_by_its_own_venues_last_touch() -> None:
+def test_without_a_best_price_only_what_reduces_passes_by_its_own_venues_last_touch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     desk = Desk()
     desk.hold("0.3")
     market = desk.books["BTC/USDT:USDT"]
@@ -205,6 +208,9 @@ def test_without_a_best_price_only_what_reduces_passes_by_its_own_venues_last_to
 
     assert desk.review(closing("98.50")) == ""
     assert desk.review(closing("98.49")) == "collar"
+    with monkeypatch.context() as patch:
+        disable("stale_book", patch)
+        assert desk.review(closing("98.50", "0.301")) == "collar", "it would open a position"
     for member in market.members:
         member.book.bid_size = 0.0
     assert str(desk.ask(closing("98.50"))) == (
@@ -373,6 +379,11 @@ def test_an_order_that_would_meet_one_of_our_own_is_refused_with_its_id() -> Non
     desk.bench.manager.amend(approve(desk.change(resting, "0.1", "100.20")), START)
     desk.bench.manager.drain()
     assert desk.review(desk.intent(price="100.20")) == "self_cross", "a change under way"
+    far = desk.rest(desk.intent("0.1", "sell", "100.60", spot=True))
+    desk.bench.manager.amend(approve(desk.change(far, "0.1", "100.90")), START)
+    desk.bench.manager.drain()
+    assert desk.review(desk.intent(price="100.60", spot=True)) == "self_cross", "it may be late"
+    assert desk.review(desk.intent(price="100.50", spot=True)) == "", "that one is a perpetual"
     bid = desk.rest(desk.intent(price="99.50"))
     assert desk.review(desk.intent("0.1", "sell", "99.51")) == ""
     assert desk.review(desk.intent("0.1", "sell", "99.50")) == "self_cross"
@@ -397,6 +408,14 @@ def test_what_pays_for_an_order_must_be_free() -> None:
     assert desk.review(desk.intent("0.1", price="100")) == ""
     assert desk.review(desk.intent("0.101", price="100")) == "balance"
     assert desk.review(desk.change(order, "0.2")) == "", "it holds half of that already"
+    assert desk.review(desk.change(order, "0.201")) == "balance"
+
+
+def test_a_change_of_an_order_that_traded_pays_for_what_is_left_of_it() -> None:
+    desk = Desk(money="20")
+    order = desk.rest(desk.intent("0.1", price="100", spot=True))
+    desk.fill(order, "0.05")
+    assert desk.review(desk.change(order, "0.2")) == "", "5 paid, 15 to pay"
     assert desk.review(desk.change(order, "0.201")) == "balance"
 
 
@@ -502,6 +521,14 @@ def test_refusals_carry_the_name_of_their_rule() -> None:
     for name, rule in RULES.items():
         assert rule.__name__ == name
         assert rule.__doc__
+
+
+def test_orders_of_longer_ago_than_a_duplicate_are_forgotten() -> None:
+    desk, pace = Desk(), Pace()
+    first, second, third = (same(desk.intent(size)) for size in ("0.1", "0.2", "0.3"))
+    for order, at in ((first, 0), (second, 5), (first, 10), (third, 30)):
+        pace.placed(order, 20, at)
+    assert [pace.placed_ns(order) for order in (first, second, third)] == [10, None, 30]
 
 
 def test_totals_are_of_the_market_shown_and_the_orders_of_all() -> None:

@@ -13,7 +13,7 @@ from hftmm.risk.losses import LOSSES
 from hftmm.risk.rules import RULES
 from tests import test_risk_manager as guards
 from tests import test_risk_worst_case as worst_case
-from tests.risk_desk import VENUES
+from tests.risk_desk import VENUES, disable
 
 GUARDS: dict[str, Callable[[], None]] = {
     "grid": guards.test_an_order_off_the_venues_grid_is_refused,
@@ -52,7 +52,7 @@ def test_every_rule_has_a_test_that_holds_it() -> None:
 def test_without_a_rule_its_test_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     guard = GUARDS[name]
     guard()
-    monkeypatch.delitem(RULES if name in RULES else LOSSES, name)
+    disable(name, monkeypatch)
     with pytest.raises(AssertionError):
         guard()
 
@@ -69,7 +69,7 @@ def test_without_a_limit_chance_finds_a_way_beyond_it(
             worst_case.live_through(story(Random(seed)))
 
     live()
-    monkeypatch.delitem(RULES, name)
+    disable(name, monkeypatch)
     with pytest.raises(AssertionError):
         live()
 

@@ -162,9 +162,8 @@ class RiskManager:
         self._repeats.forget(strategy)
 
     def configure(self, config: Config) -> None:
-        """Other limits hold from now on; what is halted stays so."""
+        """Other limits of the same venues hold from now on; what is halted stays so."""
         self.standing.limits, self.standing.venues = config.limits, config.venues
-        self._keys.clear()
 
     # ---- what is known ------------------------------------------------------------------------
 
