@@ -250,8 +250,8 @@ def test_a_column_of_decimals_is_wide_enough_for_each_of_them(texts: list[str]) 
 async def test_the_parts_of_the_pnl_stand_over_its_line_and_wrap() -> None:
     async with trading(press="alt+p") as it:
         assert it.text(PnlPane)[0] == (
-            "today +131.41   spread +214.00   fees -96.20   hedge slippage -18.30   "
-            "arbitrage +35.92   inventory -6.81   funding +2.80"
+            "today +131.41  spread +214.00  fees -96.20  hedge slip -18.30  "
+            "arbitrage +35.92  inventory -6.81  funding +2.80"
         )
         assert it.text(PnlPane)[-1].split() == ["09:00", "10:30", "12:00"]
     async with trading(size=SMALL, press="alt+p") as it:

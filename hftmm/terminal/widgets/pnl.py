@@ -16,13 +16,13 @@ from hftmm.terminal.widgets.tab import Tab
 _PARTS = (
     ("spread", "spread"),
     ("fees", "fees"),
-    ("hedge slippage", "hedge"),
+    ("hedge slip", "hedge"),
     ("arbitrage", "arbitrage"),
     ("inventory", "inventory"),
     ("funding", "funding"),
 )
 _LABEL = 11
-_GAP = "   "
+_GAP = "  "
 _NOTHING = 1.0  # quote either way of zero, for a day on which nothing happened yet
 
 
@@ -45,7 +45,7 @@ class PnlPane(Tab):
     TITLE = "pnl"
     HELP = (
         "The day's PnL in quote, and its parts, which add up to it: `spread` is what maker fills "
-        "were better than the mid, `hedge slippage` what hedges were worse than it, `inventory` "
+        "were better than the mid, `hedge slip` what hedges were worse than it, `inventory` "
         "what moves of the mid did to what was held."
     )
     EMPTY = "no PnL yet"
