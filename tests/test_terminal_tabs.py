@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from hftmm.desk.commands import Cancel
-from hftmm.desk.snapshot import DeskSnapshot, OwnLevel, PnlPoint
+from hftmm.desk.snapshot import BalanceRow, DeskSnapshot, OwnLevel, PnlPoint, StrategyRow
+from hftmm.terminal.bindings import TABS, KeyTable
 from hftmm.terminal.widgets.chart import braille, sampled
 from hftmm.terminal.widgets.columns import cell, decimals
 from hftmm.terminal.widgets.differences import Differences
@@ -20,7 +22,7 @@ from hftmm.terminal.widgets.header import Header
 from hftmm.terminal.widgets.holdings import BalancesPane, PositionsPane
 from hftmm.terminal.widgets.ladder import LadderPane
 from hftmm.terminal.widgets.ladder_line import plan
-from hftmm.terminal.widgets.lines import text_of, width_of
+from hftmm.terminal.widgets.lines import LineWidget, text_of, width_of
 from hftmm.terminal.widgets.orders import OrdersPane
 from hftmm.terminal.widgets.pnl import PnlPane
 from hftmm.terminal.widgets.risk import RiskPane
@@ -38,6 +40,7 @@ from tests.fake_desk import (
     fill,
     ladder,
     order,
+    position,
     quote,
     risk_row,
     risk_totals,
@@ -447,3 +450,35 @@ async def test_a_difference_says_how_it_is_accepted_and_takes_no_room_once_it_is
         assert width_of(it.screen.query_one(Differences).lines[0]) == WIDE[0]
         await show(it, differences=())
         assert not it.screen.query_one(Differences).display
+
+
+# Text of strangers
+
+HOSTILE = "[@click=app.quit]y[/] \x1b[2J \u202egap\u200b 板板 \\[ on @z"
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL])
+@pytest.mark.parametrize("tab", TABS)
+async def test_foreign_text_in_a_list_is_shown_as_it_is_and_obeyed_nowhere(
+    size: tuple[int, int], tab: str
+) -> None:
+    snapshot = trading_snapshot(
+        orders=(order(HOSTILE, venue=HOSTILE, state=HOSTILE, strategy=HOSTILE, text=HOSTILE),),
+        fills=(fill(venue=HOSTILE, side=HOSTILE, hedge=HOSTILE, fee_asset=HOSTILE),),
+        positions=(position(HOSTILE, market=HOSTILE, drift=HOSTILE),),
+        balances=(BalanceRow(HOSTILE, HOSTILE, HOSTILE, "1", "1", HOSTILE),),
+        strategies=(
+            StrategyRow(HOSTILE, on=True, state=HOSTILE, quotes=(quote(HOSTILE, bid_why=HOSTILE),)),
+            StrategyRow(HOSTILE, on=True, state=HOSTILE, facts=((HOSTILE, HOSTILE),)),
+        ),
+        risk=(risk_row(HOSTILE, account=HOSTILE, halted=HOSTILE),),
+        differences=((HOSTILE, HOSTILE),),
+    )
+    async with trading(snapshot, size, KeyTable.of().named(f"pane_{tab}").keys) as it:
+        for widget in it.screen.query(LineWidget):
+            for y in range(widget.size.height):
+                strip = widget.render_line(y)
+                assert cell_len(strip.text) == widget.size.width
+                assert not set(strip.text) & set("\x1b\u202e\u200b")
+                clicks = {segment.style.meta.get("@click") for segment in strip if segment.style}
+                assert "app.quit" not in clicks
