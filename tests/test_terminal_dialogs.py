@@ -488,6 +488,23 @@ async def test_a_side_and_a_type_propose_their_own_touch_until_a_price_is_typed(
     await on_ready(check)
 
 
+async def test_the_ticket_shows_the_touch_of_its_venue_and_of_all() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("o")
+        fill_in(it, venue="bybit")
+        await look(it)
+        assert said(it, "venue-note") == "live 65000.5 │ 65001.5"
+        assert said(it, "price-note") == "nbbo 65000.5 │ 65001.0"
+        assert said(it, "size-note") == "held -0.052"
+        fill_in(it, market="ETH/USDT")
+        await look(it)
+        # The venues on view are those of another market.
+        assert said(it, "venue-note") == "live"
+        assert said(it, "size-note") == ""
+
+    await on_ready(check)
+
+
 async def test_every_field_of_the_ticket_is_in_the_order() -> None:
     async def check(it: Operator) -> None:
         await it.press("o")

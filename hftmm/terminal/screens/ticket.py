@@ -31,7 +31,7 @@ class TicketScreen(Dialog[None]):
     """
 
     TITLE = "order ticket"
-    HINT = "enter sends · ↑↓ field · ←→ choice · ^n again · C cancel all · escape closes"
+    HINT = "enter sends · ↑↓ field · ←→ choice · ^n again · C cancel all · escape"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "place", "send"),
         Binding("ctrl+n", "again", "again"),
@@ -91,8 +91,7 @@ class TicketScreen(Dialog[None]):
         order = self.order
         best = _best(snapshot, order.market)
         self.write("price-note", _touch(best))
-        state = [q for q in snapshot.venues if q.venue == order.venue] if snapshot else []
-        self.write("venue-note", f"{state[0].state} {fmt.plain(state[0].reason)}" if state else "")
+        self.write("venue-note", _venue(snapshot, order))
         self.write("size-note", _held(snapshot, order))
         self.write("meaning", _meaning(order))
         wrong = [*malformed(order), *_doubts(order, snapshot, best)]
@@ -236,9 +235,21 @@ def _best(snapshot: DeskSnapshot | None, market: str) -> BestQuote | None:
 
 
 def _touch(best: BestQuote | None) -> str:
-    if best is None:
-        return ""
-    return f"nbbo {_decimal_text(best.bid, None) or '-'} │ {_decimal_text(best.ask, None) or '-'}"
+    return "" if best is None else f"nbbo {_pair(best.bid, best.ask)}"
+
+
+def _venue(snapshot: DeskSnapshot | None, order: Place) -> str:
+    """The state of its feed, and its own touch where that is of the market of the order."""
+    for quote in snapshot.venues if snapshot else ():
+        if quote.venue == order.venue and snapshot is not None:
+            on_view = order.market == snapshot.market
+            touch = f" {_pair(quote.bid, quote.ask)}" if on_view else ""
+            return f"{quote.state}{touch} {fmt.plain(quote.reason)}".rstrip()
+    return ""
+
+
+def _pair(bid: float | None, ask: float | None) -> str:
+    return f"{_decimal_text(bid, None) or '-'} │ {_decimal_text(ask, None) or '-'}"
 
 
 def _held(snapshot: DeskSnapshot | None, order: Place) -> str:

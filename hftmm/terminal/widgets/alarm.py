@@ -82,7 +82,7 @@ def _rows(picture: Picture, width: int) -> Iterator[_Title | _Detail]:
     if snapshot.kill is not None:
         stopping = snapshot.state == "STOPPING"
         yield _Title(_headline(snapshot.kill, picture.now_ns, stopping=stopping), role, width)
-        yield from _killed(snapshot.kill, width)
+        yield from _killed(snapshot.kill, width, stopping=stopping)
     elif snapshot.state == "HALTED":
         halted = [row for row in snapshot.risk if row.halted]
         yield _Title(f"■ HALTED  only reducing orders pass: {_named(snapshot)}", role, width)
@@ -103,14 +103,14 @@ def _headline(kill: KillRow, now_ns: int, *, stopping: bool) -> str:
     return f"✕ KILLED ✕  {reason} · {fmt.clock(kill.ns)}, {ago} ago · nothing leaves until re-armed"
 
 
-def _killed(kill: KillRow, width: int) -> Iterator[_Detail]:
+def _killed(kill: KillRow, width: int, *, stopping: bool) -> Iterator[_Detail]:
     for venue in kill.venues:
         sound = venue.zero_ms is not None and not venue.problem
         role = "bright" if sound else "bold danger"
         yield from _wrapped(venue.venue, progress(venue), role, width)
     if kill.flattening:
         yield from _wrapped("flatten", kill.flattening, "bright", width)
-    if kill.rearm:
+    if kill.rearm and not stopping:
         yield from _wrapped("re-arm", kill.rearm, "plain", width)
 
 
