@@ -13,7 +13,7 @@ from hftmm.core.order import AmendIntent, OrderIntent, OrderState
 from hftmm.risk.approval import approve
 from hftmm.risk.pace import Pace, same
 from hftmm.risk.rules import RULES
-from tests.books import MS, SECOND
+from tests.books import MS
 from tests.orders import START, order_fill
 from tests.risk_desk import ASK, BID, VENUES, ZERO, Desk, disable
 
@@ -475,7 +475,6 @@ def test_a_desk_that_falls_too_far_from_its_peak_is_halted_everywhere() -> None:
     assert {str(halt) for halt in desk.risk.watch(START)} == {
         f"{venue}: drawdown 5.01 against 5" for venue in VENUES
     }
-    assert desk.risk.totals("BTC/USDT:USDT").drawdown == Decimal("5.012")
 
 
 # ---- what reduces -----------------------------------------------------------------------------
@@ -529,14 +528,3 @@ def test_orders_of_longer_ago_than_a_duplicate_are_forgotten() -> None:
     for order, at in ((first, 0), (second, 5), (first, 10), (third, 30)):
         pace.placed(order, 20, at)
     assert [pace.placed_ns(order) for order in (first, second, third)] == [10, None, 30]
-
-
-def test_totals_are_of_the_market_shown_and_the_orders_of_all() -> None:
-    desk = Desk()
-    desk.hold("0.2")
-    desk.rest(desk.intent("0.1", spot=True))
-    desk.mark("101")
-    desk.risk.watch(START + SECOND)
-    totals = desk.risk.totals("BTC/USDT:USDT")
-    assert totals.worst_case == (Decimal("0.2"),) * 4
-    assert (totals.open_orders, totals.day_pnl) == (1, Decimal("0.2"))

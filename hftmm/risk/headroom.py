@@ -11,7 +11,6 @@ from hftmm.risk.case import Standing
 from hftmm.risk.exposure import Reach
 
 ZERO: Final = Decimal(0)
-_INFINITE: Final = Decimal("Infinity")
 
 
 class Headroom(NamedTuple):
@@ -26,31 +25,33 @@ def headroom(
 ) -> Headroom:
     """Of the rules on positions, order size and notional, and balance; O(1) given the reach."""
     limits, most = standing.limits, standing.venues[listing.venue].max_position
-    size, name, used, limit = most - ahead.venue, "position", ahead.venue, most
+    used: Decimal | None = ahead.venue
+    size, name, limit = most - ahead.venue, "position", most
     room = limits.max_total_position - ahead.total
     if room < size:
-        size, name, used, limit = room, "total position", ahead.total, limits.max_total_position
+        size, name, limit = room, "total position", limits.max_total_position
+        used = ahead.total
     most = limits.max_worst_case - ahead.gross
     closing = max(-ahead.venue, ZERO)
     room = max(most - ahead.venue if ahead.behind <= most else ZERO, closing)
     if room < size:
-        gross = ahead.gross + max(ahead.venue, ahead.behind)
-        size, name, used, limit = room, "worst case", gross, limits.max_worst_case
+        size, name, limit = room, "worst case", limits.max_worst_case
+        used = ahead.gross + max(ahead.venue, ahead.behind)
     if limits.max_order_size < size:
-        size, name, limit = limits.max_order_size, "", limits.max_order_size
+        size, name, limit = limits.max_order_size, "order size", limits.max_order_size
+        used = None
     price = _price(book)
-    if limits.max_order_notional < size * price:
-        size, name, limit = limits.max_order_notional / price, "notional", limits.max_order_notional
+    most = limits.max_order_notional
+    if most < size * price:
+        size, name, limit, used = most / price, "order notional", most, None
     # What a perpetual order closes has its margin already.
     opening = size - closing if listing.kind is not Kind.SPOT else size
     wallet, need = standing.portfolio.needs(listing, side, price, opening)
     if need > ZERO and (free := standing.portfolio.available(*wallet)) < need:
         size += opening * free / need - opening
         return Headroom(max(size, ZERO), f"balance {free.normalize():f} {wallet.asset}")
-    if not name:
-        return Headroom(size, f"order size up to {limit:f}")
-    if name == "notional":
-        return Headroom(size, f"order notional up to {limit:f}")
+    if used is None:
+        return Headroom(size, f"{name} up to {limit:f}")
     share = f"{used / limit:.0%} of limit" if limit else "limit 0"
     return Headroom(max(size, ZERO), f"{name} {share}")
 
@@ -60,4 +61,4 @@ def _price(book: ConsolidatedBook | None) -> Decimal:
     if book is None:
         return ZERO
     dear = book.best_ask if book.best_ask < float("inf") else book.best_bid
-    return Decimal(dear)
+    return Decimal(repr(dear))

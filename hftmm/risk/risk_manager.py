@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.config import Config
@@ -24,15 +24,6 @@ ZERO: Final = Decimal(0)
 UNHELD: Final = frozenset({"op", "hg", "fl"})
 """Strategy codes of orders by hand, hedges and flattenings: what a person does is no automaton, and
 what takes risk off must not be switched off."""
-
-
-class Totals(NamedTuple):
-    """For the screen; positions of one market, the rest over all. Money as `watch` saw it last."""
-
-    worst_case: WorstCase
-    open_orders: int
-    day_pnl: Decimal
-    drawdown: Decimal
 
 
 class RiskManager:
@@ -170,11 +161,6 @@ class RiskManager:
     def worst_case(self, symbol: str) -> WorstCase:
         """Of a market over all its venues. O(venues)."""
         return worst_case(self._listed(symbol), self.standing.portfolio, self.standing.working)
-
-    def totals(self, symbol: str) -> Totals:
-        """For the screen, which shows this market."""
-        open_orders = sum(self.standing.working.open_count(venue) for venue in self.standing.venues)
-        return Totals(self.worst_case(symbol), open_orders, self._day_pnl, self._drawdown)
 
     # -------------------------------------------------------------------------------------------
 
