@@ -46,6 +46,7 @@ class CrossExchangeMM:
 
     Attributes:
         why: why it was switched off, one line.
+        looks: how often every quote of a market was decided on anew.
     """
 
     def __init__(self, config: Config, trader: Trader, blocked: Callable[[str], str]) -> None:
@@ -57,6 +58,7 @@ class CrossExchangeMM:
         self.name: Final = NAMES[MARKET_MAKING]
         self.on = config.market_making.enabled
         self.why = ""
+        self.looks = 0
         self._config = config
         self._trader: Final = trader
         self._blocked: Final = blocked
@@ -82,6 +84,9 @@ class CrossExchangeMM:
             slot.hold(order)
             if order.state is OrderState.OPEN:
                 slot.back = 0
+            market = self._markets.get(order.listing.symbol)
+            if market is not None and not slot.busy:
+                market.told(slot)
         else:
             del self._slots[order.client_id]
             slot.release()
@@ -92,7 +97,7 @@ class CrossExchangeMM:
             elif order.state is not OrderState.FILLED and not order.cancel_wanted:
                 slot.retry_ns = now_ns + PAUSE_NS
                 slot.reason = Reason(f"{order.state}: {order.text or 'the venue does not say why'}")
-        self._stain(order.listing.symbol)
+            self._stain(order.listing.symbol)
 
     def filled(self, fill: Fill, order: Order | None, now_ns: int) -> None:
         """Positions are other than they were."""
@@ -181,6 +186,7 @@ class CrossExchangeMM:
         """An order of ours without a slot: one that leaves, or of an earlier run."""
         if not order.live:
             self._leaving.pop(order.client_id, None)
+            self._stain(order.listing.symbol)
         elif order.client_id not in self._leaving and order.state is not OrderState.PENDING_NEW:
             self._leave(order, now_ns)
 
@@ -198,16 +204,20 @@ class CrossExchangeMM:
 
     def _look(self, market: QuotedMarket, now_ns: int) -> None:
         """Decides on every quote anew: what must go goes first, then the others move."""
+        self.looks += 1
+        whole = market.dirty or now_ns >= market.expires_ns or market.regrouped()
         if market.dirty:
             market.dirty = False
             market.look_ns = now_ns + LOOK_EVERY_NS
             market.blocked = self._blocked(market.symbol)
             market.refresh(self._trader, now_ns)
-        market.begin()
+        market.begin(self._trader, now_ns)
         moves: list[tuple[Slot, Quote]] = []
-        quotes: list[tuple[Slot, Quote]] = []
         for slot in market.slots:
-            wanted = market.price(slot, now_ns)
+            if not whole and not market.concerns(slot):
+                continue
+            slot.news = False
+            wanted = market.price(slot)
             if self._leaving and slot.order is None and self._still_there(slot):
                 wanted = _LEAVING
             if isinstance(wanted, Reason):
@@ -221,13 +231,14 @@ class CrossExchangeMM:
                 slot.promise(hedge, slot.left)
                 match self._judge(market, slot, wanted, now_ns):
                     case Verdict.STAYS:
-                        quotes.append((slot, wanted))
+                        market.bound(slot, wanted)
                     case Verdict.MOVES:
+                        slot.promise(hedge, max(slot.left, wanted.size))
                         moves.append((slot, wanted))
         for slot, wanted in moves:
             if self._send(market, slot, wanted, now_ns):
-                quotes.append((slot, wanted))
-        market.watch(quotes)
+                market.bound(slot, wanted)
+        market.watch()
 
     def _forgo(self, slot: Slot, why: Reason, now_ns: int) -> None:
         """Nothing may stand there."""
@@ -235,8 +246,12 @@ class CrossExchangeMM:
         if slot.order is None:
             slot.promise(None, 0.0)
         elif slot.standing:
-            # What it counts on stays promised: it may trade until it is gone.
-            self._trader.cancel(slot.order.client_id, now_ns)
+            self._cancel(slot, slot.order, now_ns)
+
+    def _cancel(self, slot: Slot, order: Order, now_ns: int) -> None:
+        """It goes. What it counts on stays promised: it may trade until it is gone."""
+        slot.bounds = None
+        self._trader.cancel(order.client_id, now_ns)
 
     def _judge(self, market: QuotedMarket, slot: Slot, wanted: Quote, now_ns: int) -> Verdict:
         """What becomes of a standing order; one that must go is canceled here, before any order
@@ -256,7 +271,7 @@ class CrossExchangeMM:
         elif self._trader.rules(order.listing).amends_price or not (loses or drifted or short):
             waits = now_ns < slot.retry_ns and not loses
             return Verdict.STAYS if waits else Verdict.MOVES
-        self._trader.cancel(order.client_id, now_ns)
+        self._cancel(slot, order, now_ns)
         return Verdict.GOES
 
     def _send(self, market: QuotedMarket, slot: Slot, wanted: Quote, now_ns: int) -> bool:
@@ -287,7 +302,10 @@ class CrossExchangeMM:
             order = answer
             self._slots[order.client_id] = slot
         assert order is not None
+        before = slot.left
         slot.hold(order)
+        # Until headroom is read again: what this order takes of it.
+        slot.view.room[slot.side] -= slot.left - before
         slot.refused = None
         slot.promise(market.views[wanted.offer.venue], slot.left)
         slot.reason = _reason(market, slot, wanted)
@@ -312,7 +330,7 @@ class CrossExchangeMM:
             slot.promise(None, 0.0)
             return False
         if market.loses(slot, wanted.offer.net):
-            self._trader.cancel(order.client_id, now_ns)
+            self._cancel(slot, order, now_ns)
             return False
         return True
 

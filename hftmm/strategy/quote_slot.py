@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from hftmm.book.consolidated import Member
-from hftmm.book.order_book import OrderBook
+from hftmm.book.order_book import OrderBook, Taken
 from hftmm.core.order import OrderState
 from hftmm.execution.order import Order
 from hftmm.strategy.arbitrage import common_lot
-from hftmm.strategy.quoting import FAR, HEDGES, SIGNS, Reason, SideIndex
+from hftmm.strategy.quoting import FAR, HEDGES, SIGNS, Limits, Reason, SideIndex
 
 _RESTING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
 NOTHING: Final = Reason("")
@@ -24,14 +25,20 @@ class View:
     Attributes:
         index: its place among the venues.
         pay: quote a coin that a hedge brings or costs, as a factor of the price it trades at.
-        least: smallest order, base coins. lots: common lot with each venue of the market.
+        least: smallest order, base coins. lots: common lot with each venue of the market; leasts:
+            smallest size that both take.
+        own: (price, size) of our orders, best first. ours: base coins of them together.
+        own_changed: they are to be read again.
+        barred: why nothing is hedged there now; None if it is.
         room: base coins that the limits leave for a buy and a sell. room_why: which limit.
         closed: why no order can go there; "" if one can.
         low, high, need: touch prices, and least size, between which no quote changes.
-        deep: average price of `need` coins where the touch is smaller; None where it was not.
+        wants: what all quotes together may take of it, and one more. deep: what that would get
+            where the touch is smaller, of which no size is then quiet; None where it is not.
     """
 
     __slots__ = (
+        "barred",
         "closed",
         "deep",
         "eligible",
@@ -39,6 +46,7 @@ class View:
         "high",
         "index",
         "least",
+        "leasts",
         "listing",
         "lots",
         "low",
@@ -46,7 +54,9 @@ class View:
         "member",
         "min_notional",
         "need",
+        "ours",
         "own",
+        "own_changed",
         "pay",
         "promised",
         "quotes",
@@ -54,6 +64,7 @@ class View:
         "room_why",
         "tick",
         "venue",
+        "wants",
     )
 
     def __init__(self, index: int, member: Member, members: tuple[Member, ...]) -> None:
@@ -67,17 +78,39 @@ class View:
         self.pay = [1.0, 1.0]
         self.least = float(max(listing.min_size, listing.lot))
         self.min_notional = float(listing.min_notional)
-        self.lots = [float(common_lot(listing.lot, each.book.listing.lot)) for each in members]
+        others = [each.book.listing for each in members]
+        self.lots = [float(common_lot(listing.lot, other.lot)) for other in others]
+        self.leasts = [
+            max(lot, self.least, float(other.min_size))
+            for lot, other in zip(self.lots, others, strict=True)
+        ]
         self.quotes = self.hedges = self.eligible = False
         self.room = [0.0, 0.0]
         self.room_why = ["", ""]
         self.closed = ""
         self.promised = [0.0, 0.0]
         self.own: list[list[tuple[float, float]]] = [[], []]
+        self.ours = [0.0, 0.0]
+        self.own_changed = True
+        self.barred: Reason | None = None
         self.low = [0.0, 0.0]
         self.high = [FAR, FAR]
         self.need = [0.0, 0.0]
-        self.deep: list[float | None] = [None, None]
+        self.wants = [0.0, 0.0]
+        self.deep: list[Taken | None] = [None, None]
+
+    def read_own(self, orders: Iterable[Order]) -> None:
+        """Takes note of our orders that rest there, or may."""
+        self.own_changed = False
+        for own in self.own:
+            own.clear()
+        for order in orders:
+            if order.key == self.listing.key:
+                left = float(order.size - order.filled)
+                self.own[0 if order.side == "buy" else 1].append((float(order.price), left))
+        self.own[0].sort(reverse=True)
+        self.own[1].sort()
+        self.ours[:] = (sum(left for _, left in own) for own in self.own)
 
     def worse_than(self, side: SideIndex, price: float) -> None:
         """Its touch, as a hedge of that side's quotes, matters when it is worse than this."""
@@ -93,6 +126,13 @@ class View:
         else:
             self.low[1] = max(self.low[1], price)
 
+    def gives_way(self, side: SideIndex, price: float) -> None:
+        """Its touch, in the way of its own quote on that side, matters beyond this."""
+        if side == 0:
+            self.high[1] = min(self.high[1], price)
+        else:
+            self.low[0] = max(self.low[0], price)
+
     def settle(self, sides: set[SideIndex], size: float) -> None:
         """Notes what there is now, from which news is told.
 
@@ -105,15 +145,16 @@ class View:
             self.high[side] = max(self.high[side], price)
             self.deep[side] = None
             if self.hedges and side in sides:
-                ours = sum(left for _, left in self.own[side])
-                self.need[side] = self.promised[side] + size + ours
-                if there < self.need[side]:
-                    self.deep[side] = book.walk(HEDGES[side], self.need[side]).vwap
+                wants = self.promised[side] + size + self.ours[side]
+                self.wants[side] = self.need[side] = wants
+                if there < wants:
+                    self.deep[side] = book.walk(HEDGES[side], wants)
+                    self.need[side] = FAR
 
     def stirred(self, side: SideIndex, book: OrderBook) -> bool:
         """The touch has less than what is needed of it: whether that is news."""
         deep = self.deep[side]
-        return deep is None or book.walk(HEDGES[side], self.need[side]).vwap != deep
+        return deep is None or book.walk(HEDGES[side], self.wants[side]) != deep
 
 
 class Slot:
@@ -125,14 +166,19 @@ class Slot:
         back: ticks further away than the touch allows, after rejections.
         retry_ns: when what was refused may be tried again; `refused`: what that was.
         reason: why it is as it is.
+        bounds: between which it stays as it is, and touch, what its venue's opposite touch was
+            then; None while nothing stands.
+        news: its order may be changed again.
         twin: the other side of the venue.
     """
 
     __slots__ = (
         "back",
+        "bounds",
         "hedge",
         "key",
         "left",
+        "news",
         "order",
         "promised",
         "reason",
@@ -140,6 +186,7 @@ class Slot:
         "retry_ns",
         "side",
         "sign",
+        "touch",
         "twin",
         "view",
     )
@@ -157,6 +204,9 @@ class Slot:
         self.retry_ns = 0
         self.refused: tuple[int, float] | None = None
         self.reason = NOTHING
+        self.bounds: Limits | None = None
+        self.touch = 0.0
+        self.news = False
         self.twin: Slot | None = None
 
     @property
@@ -176,10 +226,11 @@ class Slot:
         terms = order if order.amend is None else order.amend
         self.key = self.sign * round(terms.price / order.listing.tick)
         self.left = float(terms.size - order.filled)
+        self.view.own_changed = True
 
     def release(self) -> None:
         """Its order is gone."""
-        self.order = None
+        self.order = self.bounds = None
         self.key, self.left = 0, 0.0
         self.promise(None, 0.0)
 

@@ -28,7 +28,7 @@ from hftmm.strategy.quoting import (
 
 TOP_UP: Final = 0.5
 """A quote that has less than this of its size left is made whole, at the cost of its place."""
-_BOTH: Final[tuple[SideIndex, SideIndex]] = (0, 1)
+BOTH: Final[tuple[SideIndex, SideIndex]] = (0, 1)
 
 
 class Quote(NamedTuple):
@@ -49,13 +49,15 @@ class Quote(NamedTuple):
 class QuotedMarket:
     """Where each quote of one market should be, and whether anything moved that could change it.
 
-    `refresh` reads what is kept in Decimals, `price` decides on floats, `watch` notes between
-    which prices that decision holds, and `stirred` compares: it alone is called for every frame.
+    `refresh` reads what is kept in Decimals, `price` decides on floats, `bound` and `watch` note
+    between which prices that decision holds, and `stirred` compares: it alone is called for every
+    frame. Of what it stirs up, `concerns` tells which quotes it is about.
 
     Attributes:
         slots: every place where a quote may stand.
         blocked: why none may; "" if they may.
-        dirty: something other than a book changed. expires_ns: a hedge may be too old then.
+        dirty: positions or limits changed. news: an order may be changed again.
+        expires_ns: a hedge may be too old then.
     """
 
     def __init__(self, book: ConsolidatedBook, config: Config) -> None:
@@ -70,12 +72,13 @@ class QuotedMarket:
             view.quotes = view.venue in making.quote_exchanges
             view.hedges = view.venue in making.hedge_exchanges
         self.slots: Final = [
-            Slot(view, side) for view in self.views if view.quotes for side in _BOTH
+            Slot(view, side) for view in self.views if view.quotes for side in BOTH
         ]
         for bid, ask in zip(self.slots[::2], self.slots[1::2], strict=True):
             bid.twin, ask.twin = ask, bid
         self.blocked = ""
         self.dirty = True
+        self.news = False
         self.look_ns = 0
         self.expires_ns = 0
         self._inventory = 0.0
@@ -86,6 +89,8 @@ class QuotedMarket:
 
     def stirred(self) -> bool:
         """Whether any price or size left the bounds within which every quote stays as it is."""
+        if self.news:
+            return True
         book = self.book
         if not self._low <= book.best_bid + book.best_ask <= self._high:
             return True
@@ -103,10 +108,43 @@ class QuotedMarket:
                 return True
         return False
 
+    def told(self, slot: Slot) -> None:
+        """What was asked of its order is done: it may be changed again."""
+        self.news = slot.news = True
+        twin = slot.twin
+        if twin is not None and twin.bounds is not None and twin.bounds.touch < FAR:
+            # It may be this order that stood in its way.
+            twin.news = True
+
+    def regrouped(self) -> bool:
+        """Whether a venue came or went."""
+        return any(view.member.eligible is not view.eligible for view in self.views)
+
+    def concerns(self, slot: Slot) -> bool:
+        """Whether what moved could move that quote."""
+        bounds, side, sign = slot.bounds, slot.side, slot.sign
+        if slot.news or bounds is None:
+            return slot.news
+        own = slot.view.member.book
+        if not bounds.spread <= sign * self._mid <= bounds.wider:
+            return True
+        if sign * ((own.ask if side == 0 else own.bid) - slot.touch) > bounds.touch:
+            return True
+        for view in self.views:
+            if view.hedges and view is not slot.view:
+                book = view.member.book
+                price, there = (book.bid, book.bid_size) if side == 0 else (book.ask, book.ask_size)
+                net = sign * price * view.pay[side]
+                if there < view.need[side] or net > bounds.better:
+                    return True
+                if view is slot.hedge and net < bounds.net:
+                    return True
+        return False
+
     # ---- what is kept in Decimals -------------------------------------------------------------
 
     def refresh(self, trader: Trader, now_ns: int) -> None:
-        """Reads positions, headroom, own orders and fees anew."""
+        """Reads positions, headroom and fees anew."""
         slippage = self.terms.slippage
         net = Decimal(0)
         for view in self.views:
@@ -115,45 +153,51 @@ class QuotedMarket:
             view.pay[0] = (1.0 - slippage) * view.member.sell_yield
             view.pay[1] = (1.0 + slippage) * view.member.buy_cost
             view.closed = trader.closed(listing)
-            for side in _BOTH:
+            view.own_changed = True
+            for side in BOTH:
                 room = trader.headroom(listing, SIDES[side], now_ns)
                 view.room[side], view.room_why[side] = float(room.size), room.reason
-                view.own[side].clear()
-            for order in trader.live(view.venue):
-                if order.key == listing.key:
-                    own = view.own[0 if order.side == "buy" else 1]
-                    own.append((float(order.price), float(order.size - order.filled)))
-            view.own[0].sort(reverse=True)
-            view.own[1].sort()
             net += trader.position(listing)
         ratio = float(net / self._limit) if self._limit else 0.0
         self._inventory = max(-1.0, min(1.0, ratio)) * self.terms.skew
 
     # ---- deciding -----------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, trader: Trader, now_ns: int) -> None:
         """Reads what every quote of the market depends on: call it before `price`."""
+        self.news = False
         for view in self.views:
-            view.eligible = view.member.eligible
+            member = view.member
+            view.eligible = member.eligible
+            age_ns = now_ns - member.book.received_ns
+            view.barred = None
+            if not view.eligible:
+                view.barred = Reason("{} {}: {}", (view.venue, member.state, member.reason))
+            elif view.closed:
+                view.barred = Reason("{}: {}", (view.venue, view.closed))
+            elif age_ns > self.terms.max_age_ns:
+                view.barred = Reason("{} stale {:.0f} ms", (view.venue, age_ns / 1e6))
+            if view.own_changed:
+                view.read_own(trader.live(view.venue))
         book = self.book
         self._mid = (book.best_bid + book.best_ask) / 2.0 if book.best_bid > 0.0 else 0.0
         self._shift = self._inventory * self._mid
 
-    def price(self, slot: Slot, now_ns: int) -> Quote | Reason:
+    def price(self, slot: Slot) -> Quote | Reason:
         """What should stand there, or why nothing may."""
         view, side, sign = slot.view, slot.side, slot.sign
         if self.blocked:
             return Reason(self.blocked)
         if view.closed:
             return Reason(view.closed)
-        if not view.eligible:
-            return Reason("{} {}: {}", (view.venue, view.member.state, view.member.reason))
+        if not view.eligible and view.barred is not None:
+            return view.barred
         if not 0.0 < self._mid < FAR:
             return Reason("no best bid and ask")
         # Headroom is what is left beside the order that stands there already.
         size = max(0.0, min(self.terms.size, view.room[side] + slot.left))
         offers = [
-            self._offer(slot, hedge, size, now_ns)
+            self._offer(slot, hedge, size)
             for hedge in self.views
             if hedge.hedges and hedge is not view
         ]
@@ -167,6 +211,9 @@ class QuotedMarket:
         twin = slot.twin
         if twin is not None and twin.order is not None:
             most = min(most, -twin.key - 1)
+        if slot.order is not None:
+            # What stands there is not moved back by a touch that comes to it: it trades.
+            most = max(most, slot.key)
         key, held = priced(
             sign, offer.net, self._mid, self._shift, view.maker, self.terms, view.tick, most
         )
@@ -175,39 +222,43 @@ class QuotedMarket:
             return Reason("worth {:.2f} < {:g} at {}", (worth, view.min_notional, view.venue))
         return Quote(key, offer.size, offer, most, held)
 
-    def _offer(self, slot: Slot, hedge: View, size: float, now_ns: int) -> Offer:
+    def _offer(self, slot: Slot, hedge: View, size: float) -> Offer:
         side, view = slot.side, slot.view
+        at = hedge.index
+        if hedge.barred is not None:
+            return Offer(at, 0.0, 0.0, 0.0, Reason("hedge {}", (hedge.barred,)))
         book = hedge.member.book
-        why = NOTHING
-        if not hedge.eligible:
-            member = hedge.member
-            why = Reason("hedge {} {}: {}", (hedge.venue, member.state, member.reason))
-        elif now_ns - book.received_ns > self.terms.max_age_ns:
-            age_ms = (now_ns - book.received_ns) / 1e6
-            why = Reason("hedge {} stale {:.0f} ms", (hedge.venue, age_ms))
-        elif hedge.closed:
-            why = Reason("hedge {}: {}", (hedge.venue, hedge.closed))
-        if why is not NOTHING:
-            return Offer(hedge.index, 0.0, 0.0, 0.0, why)
-        promised = hedge.promised[side] - (slot.promised if slot.hedge is hedge else 0.0)
-        depth = available(book, HEDGES[side], size, max(promised, 0.0), hedge.own[side])
-        lot = view.lots[hedge.index]
-        net = depth.price * hedge.pay[side]
-        least = max(view.least, hedge.least, lot)
-        if net > 0.0:
-            least = max(least, hedge.min_notional / net)
-        room = hedge.room[1 - side]
-        offered = floored(min(depth.size, room), lot)
-        if offered < least:
-            if floored(depth.size, lot) >= least:
-                why = Reason("hedge {}: {}", (hedge.venue, hedge.room_why[1 - side]))
-            elif depth.size < size:
-                why = Reason("hedge depth {:g} < {:g} at {}", (depth.size, least, hedge.venue))
-            elif size < self.terms.size:
-                why = Reason(view.room_why[side])
-            else:
-                why = Reason("size {:g} < {:g} with {}", (size, least, hedge.venue))
-        return Offer(hedge.index, net, offered, least, why)
+        promised = hedge.promised[side]
+        if slot.hedge is hedge:
+            promised = max(0.0, promised - slot.promised)
+        got, price = (book.bid_size, book.bid) if side == 0 else (book.ask_size, book.ask)
+        if got >= size + promised + hedge.ours[side]:
+            got = size
+        else:
+            got, price = available(book, HEDGES[side], size, promised, hedge.own[side])
+        net = price * hedge.pay[side]
+        lot, least = view.lots[at], view.leasts[at]
+        if hedge.min_notional > least * net > 0.0:
+            least = hedge.min_notional / net
+        offered = floored(min(got, hedge.room[1 - side]), lot)
+        return Offer(
+            at,
+            net,
+            offered,
+            least,
+            NOTHING if offered >= least else self._too_little(slot, hedge, size, got, least),
+        )
+
+    def _too_little(
+        self, slot: Slot, hedge: View, size: float, depth: float, least: float
+    ) -> Reason:
+        if floored(depth, slot.view.lots[hedge.index]) >= least:
+            return Reason("hedge {}: {}", (hedge.venue, hedge.room_why[1 - slot.side]))
+        if depth < size:
+            return Reason("hedge depth {:g} < {:g} at {}", (depth, least, hedge.venue))
+        if size < self.terms.size:
+            return Reason(slot.view.room_why[slot.side])
+        return Reason("size {:g} < {:g} with {}", (size, least, hedge.venue))
 
     def edge(self, slot: Slot, net: float) -> float:
         """What its order would earn with that hedge, as a fraction of its price."""
@@ -219,27 +270,35 @@ class QuotedMarket:
 
     # ---- what would change it -----------------------------------------------------------------
 
-    def watch(self, quotes: list[tuple[Slot, Quote]]) -> None:
-        """Notes how far prices may go before one of these standing quotes is to be moved."""
+    def bound(self, slot: Slot, quote: Quote) -> None:
+        """Notes what it takes to move a standing quote."""
+        view, book = slot.view, slot.view.member.book
+        slot.touch = book.ask if slot.side == 0 else book.bid
+        slot.bounds = limits(
+            slot.sign,
+            slot.key,
+            quote.offer.net,
+            self._mid,
+            self._shift,
+            view.maker,
+            self.terms,
+            view.tick,
+            quote.most,
+        )
+
+    def watch(self) -> None:
+        """Notes how far the market may go before any standing quote is to be moved."""
         self.expires_ns = NEVER_NS
-        now = self.book.best_bid + self.book.best_ask
         low, high = 0.0, FAR
+        sides = set()
         for view in self.views:
             view.low[:], view.high[:], view.need[:] = (0.0, 0.0), (FAR, FAR), (0.0, 0.0)
-        for slot, quote in quotes:
-            sign, side, view = slot.sign, slot.side, slot.view
-            hedge = self.views[quote.offer.venue]
-            bounds = limits(
-                sign,
-                slot.key,
-                quote.offer.net,
-                self._mid,
-                self._shift,
-                view.maker,
-                self.terms,
-                view.tick,
-                quote.most,
-            )
+        for slot in self.slots:
+            bounds, hedge, view = slot.bounds, slot.hedge, slot.view
+            if bounds is None or hedge is None:
+                continue
+            sign, side = slot.sign, slot.side
+            sides.add(side)
             heard_ns = hedge.member.book.received_ns
             self.expires_ns = min(self.expires_ns, heard_ns + self.terms.max_age_ns + 1)
             hedge.worse_than(side, sign * bounds.net / hedge.pay[side])
@@ -248,15 +307,12 @@ class QuotedMarket:
                     if other.hedges and other is not view:
                         other.better_than(side, sign * bounds.better / other.pay[side])
             if bounds.touch < FAR:
-                away = sign * bounds.touch
-                if side == 0:
-                    view.high[1] = min(view.high[1], view.member.book.ask + away)
-                else:
-                    view.low[0] = max(view.low[0], view.member.book.bid + away)
-            spread, wider = 2.0 * sign * bounds.spread, 2.0 * sign * bounds.wider
-            low = max(low, spread if side == 0 else wider)
-            high = min(high, wider if side == 0 else spread)
+                view.gives_way(side, slot.touch + sign * bounds.touch)
+            if side == 0:
+                low, high = max(low, bounds.spread), min(high, bounds.wider)
+            else:
+                low, high = max(low, -bounds.wider), min(high, -bounds.spread)
         # What lies outside already was decided on, and is news again only when it goes further.
-        self._low, self._high = min(low, now), max(high, now)
+        self._low, self._high = min(2.0 * low, 2.0 * self._mid), max(2.0 * high, 2.0 * self._mid)
         for view in self.views:
-            view.settle({slot.side for slot, _ in quotes}, self.terms.size)
+            view.settle(sides, self.terms.size)

@@ -30,7 +30,7 @@ class Reason(NamedTuple):
     """Why a quote is as it is, or is not: put into words only when somebody looks."""
 
     words: str
-    numbers: tuple[float | str, ...] = ()
+    numbers: tuple[object, ...] = ()
 
     def __str__(self) -> str:
         return self.words.format(*self.numbers) if self.numbers else self.words
