@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from hftmm.book.kernels import VENUE_MS
 from hftmm.config import ArbitrageConfig, Config, MarketsConfig
 from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Listing, Side
@@ -16,6 +17,7 @@ from hftmm.execution.throttle import Denial
 from hftmm.risk.approval import Refused
 from hftmm.strategy.arbitrage import ArbitrageDetector, Opportunity
 from hftmm.strategy.arbitrage_executor import ArbitrageExecutor
+from tests.books import MS, Rows
 from tests.trading_floor import VENUES, Floor
 
 FREE = FeeRates(Decimal(0), Decimal(0))
@@ -37,6 +39,7 @@ class Gallery(Floor):
         given: what was handed to the hedger. halts: (venue, why).
         refuse_second: what the second order comes to.
         held: orders have not left when they are canceled.
+        stamped: books carry the time of their venue.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Gallery(Floor):
         self.halts: list[tuple[str, str]] = []
         self.refuse_second: Refused | None = None
         self.held = False
+        self.stamped = False
         self.config = Config(markets=MarketsConfig(symbols=(self.symbol,)), arbitrage=config)
         self.detector = ArbitrageDetector(self.books[self.symbol], config)
         self.executor = ArbitrageExecutor(
@@ -76,6 +80,19 @@ class Gallery(Floor):
     def part(self) -> None:
         """Binance bids no more than okx: nothing is crossed."""
         self.quote("binance", [(9_990, 9.0)], [(10_120, 9.0)])
+
+    def quote(
+        self, venue: str, bids: Rows, asks: Rows, *, tell: bool = True, age_ms: int = 0
+    ) -> None:
+        """Stamped by the venue so long ago as it was heard."""
+        now_ns = self.now_ns
+        super().quote(venue, bids, asks, tell=False)
+        held = self.members[venue].book
+        held.received_ns = now_ns - age_ms * MS
+        if self.stamped:
+            held.ints[0, VENUE_MS] = held.received_ns // MS
+        if tell:
+            self.move()
 
     def move(self) -> None:
         self.detector.check(self.now_ns)

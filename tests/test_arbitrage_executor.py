@@ -185,12 +185,11 @@ def test_a_pair_cools_down_after_a_shot_either_way_round() -> None:
 def test_only_so_many_shots_are_under_way() -> None:
     floor = quiet(max_shots=1)
     floor.cross()
-    floor.quote("bybit", [(10_110, 1.0)], [(9_980, 1.0)], tell=False)
     floor.quote("bybit", [(9_980, 1.0)], [(9_985, 1.0)])
     assert floor.detector.live["bybit", "okx"].untaken == "1 of 1 shots under way"
     floor.set(max_shots=2)
     floor.move()
-    assert len(floor.submitted) == 4
+    assert floor.detector.live["bybit", "okx"].untaken == "another shot is under way at okx"
 
 
 def test_the_most_profitable_crossing_is_taken_first() -> None:
@@ -202,17 +201,56 @@ def test_the_most_profitable_crossing_is_taken_first() -> None:
     floor.executor.switch(True, "", floor.now_ns)
     floor.move()
     assert [venue for venue, *_ in orders(floor)] == ["okx", "binance"]
-    assert floor.detector.live["okx", "bybit"].untaken == "another shot takes the asks of okx"
+    assert floor.detector.live["okx", "bybit"].untaken == "another shot is under way at okx"
 
 
-def test_the_side_of_a_book_that_a_shot_takes_is_not_taken_by_another() -> None:
+@pytest.mark.parametrize(
+    ("venue", "bid", "ask", "pair"),
+    [
+        ("okx", 10_100, 10_110, ("okx", "bybit")),
+        ("binance", 9_980, 9_985, ("bybit", "binance")),
+        ("okx", 9_980, 9_985, ("bybit", "okx")),
+    ],
+)
+def test_a_venue_takes_part_in_one_shot_of_a_market_at_a_time(
+    venue: str, bid: int, ask: int, pair: tuple[str, str]
+) -> None:
     floor = Gallery()
-    floor.quote("bybit", [(10_100, 1.0)], [(10_110, 1.0)])
-    assert floor.detector.live["okx", "bybit"].untaken == "another shot takes the asks of okx"
-    floor.quote("bybit", [(9_980, 1.0)], [(9_985, 1.0)])
-    assert (
-        floor.detector.live["bybit", "binance"].untaken == "another shot takes the bids of binance"
-    )
+    floor.quote("bybit", [(bid, 1.0)], [(ask, 1.0)])
+    assert floor.detector.live[pair].untaken == f"another shot is under way at {venue}"
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_book_that_may_still_show_what_we_took_is_not_shot_at(stamped: bool) -> None:
+    floor = quiet(cooldown_ms=0)
+    floor.stamped = stamped
+    floor.cross()
+    floor.now_ns += 30 * MS
+    for order in floor.pair:
+        floor.fill(order, "1", fee=D(0))
+        floor.end(order)
+    assert floor.result == "filled 50% +0.98"
+    floor.quote("okx", [(9_990, 9.0)], [(10_000, 2.0)], age_ms=1)
+    assert floor.seen.untaken == "okx does not show our last trade there yet"
+    floor.now_ns += 10 * MS
+    floor.quote("okx", [(9_990, 9.0)], [(10_000, 2.0)])
+    assert floor.seen.untaken == "binance does not show our last trade there yet"
+    floor.cross()
+    assert len(floor.submitted) == 4
+
+
+def test_a_book_without_news_is_waited_for_a_second_at_most() -> None:
+    floor = quiet(cooldown_ms=0, max_age_ms=5_000)
+    floor.cross()
+    for order in floor.pair:
+        floor.fill(order, "1", fee=D(0))
+        floor.end(order)
+    floor.wait(1_000)
+    floor.move()
+    assert len(floor.submitted) == 2
+    floor.wait(20)
+    floor.move()
+    assert len(floor.submitted) == 4
 
 
 @pytest.mark.parametrize("venue", ["okx", "binance"])

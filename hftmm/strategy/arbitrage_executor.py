@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from hftmm.book.consolidated import Member
+from hftmm.book.order_book import OrderBook
 from hftmm.config import Config
 from hftmm.core.fees import BPS
 from hftmm.core.instrument import Side
@@ -31,6 +32,8 @@ from hftmm.strategy.taking import Reach, reach
 MILLISECOND: Final = 1_000_000
 SPARE_NS: Final = 25 * MILLISECOND
 """How long before a deadline it is acted on: the tick that notices it may come so late."""
+BOOK_WITHIN_NS: Final = 1_000 * MILLISECOND
+"""A book that does not show a trade of ours for longer never will: its venue sends no stamps."""
 
 
 class ArbitrageExecutor:
@@ -146,6 +149,10 @@ class ArbitrageExecutor:
         for member in (buy, sell):
             if closed := trader.closed(member.book.listing):
                 return at(member.venue, closed)
+        if unseen := self._unseen(buy.book, "buy", now_ns) or self._unseen(
+            sell.book, "sell", now_ns
+        ):
+            return unseen
         config = self._config.arbitrage
         rooms = (
             trader.headroom(buy.book.listing, "buy", now_ns),
@@ -179,12 +186,19 @@ class ArbitrageExecutor:
             return f"{len(self._shots.under_way)} of {config.max_shots} shots under way"
         for shot in self._shots.under_way:
             if shot.symbol == seen.market:
-                # The book shows what that one is taking until the venue says otherwise.
-                if shot.buy.venue == seen.buy:
-                    return f"another shot takes the asks of {seen.buy}"
-                if shot.sell.venue == seen.sell:
-                    return f"another shot takes the bids of {seen.sell}"
+                # It takes what the book still shows, or stands against what this one would send.
+                for venue in {seen.buy, seen.sell} & {shot.buy.venue, shot.sell.venue}:
+                    return f"another shot is under way at {venue}"
         return ""
+
+    def _unseen(self, book: OrderBook, side: Side, now_ns: int) -> str:
+        """Whether a book may still show what our last trade there took; "" if it does not."""
+        fill = self._shots.traded.get((book.listing.key, side))
+        if fill is None or now_ns - fill.received_ns > BOOK_WITHIN_NS:
+            return ""
+        if book.venue_ns >= fill.venue_ns if book.venue_ns else book.received_ns > fill.received_ns:
+            return ""
+        return f"{book.listing.venue} does not show our last trade there yet"
 
     def _shoot(
         self,

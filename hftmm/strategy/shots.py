@@ -33,6 +33,7 @@ class Shots:
 
     Attributes:
         under_way: oldest first.
+        traded: the newest trade of ours by listing key and side.
         stopped: why nothing new may be sent, one line; "" if it may.
     """
 
@@ -46,6 +47,7 @@ class Shots:
     ) -> None:
         """`ended` is called with each shot that is over; the others see `ArbitrageExecutor`."""
         self.under_way: Final[list[Shot]] = []
+        self.traded: Final[dict[tuple[str, Side], Fill]] = {}
         self.stopped = ""
         self.config = config
         self._trader: Final = trader
@@ -116,6 +118,7 @@ class Shots:
 
     def filled(self, fill: Fill, order: Order | None, now_ns: int) -> None:
         """A trade; one of a shot long gone is handed over at once."""
+        self.traded[fill.listing.key, fill.side] = fill
         client_id = fill.client_id if order is None else order.client_id
         shot = self._by_order.get(client_id)
         if shot is not None:
