@@ -148,6 +148,10 @@ class Floor:
     def hold(self, venue: str, why: str) -> None:
         self.latched = why
 
+    def let_go(self, venue: str) -> str:
+        self.latched = ""
+        return ""
+
     def persist(self, why: str, now_ns: int) -> None:
         pass
 

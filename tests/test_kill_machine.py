@@ -47,6 +47,10 @@ class Wire:
     def hold(self, venue: str, why: str) -> None:
         self.held = why
 
+    def let_go(self, venue: str) -> str:
+        self.held = ""
+        return ""
+
     def persist(self, why: str, now_ns: int) -> None:
         pass
 

@@ -37,12 +37,18 @@ class Pads:
     sent: list[OrderIntent] = field(default_factory=list)
     refusal: str = ""
     broken: str = ""
+    losing: dict[str, str] = field(default_factory=dict)
 
     def latch(self, why: str) -> None:
         self.log.append(f"latch {why}")
 
     def hold(self, venue: str, why: str) -> None:
         self.log.append(f"hold {venue} {why}")
+
+    def let_go(self, venue: str) -> str:
+        if venue not in self.losing:
+            self.log.append(f"hold {venue} ")
+        return self.losing.get(venue, "")
 
     def persist(self, why: str, now_ns: int) -> None:
         self.log.append(f"persist {why}")
@@ -497,6 +503,10 @@ def test_a_halt_cancels_what_stands_there_then_and_lets_reducing_orders_pass() -
     desk.lists("okx", "hedge")
     (row,) = desk.switch.halts(desk.now_ns)
     assert told(row).startswith("okx: 1 sent, 1 acked, zero at ")
+    desk.pads.losing["okx"] = "venue loss 600 against 500"
+    said = desk.switch.resume("okx", desk.now_ns)
+    assert said == "okx stays halted: venue loss 600 against 500"
+    desk.pads.losing.clear()
     assert desk.switch.resume("okx", desk.now_ns) == ""
     assert desk.pads.taken()[-1] == "hold okx "
     assert desk.switch.shown(desk.now_ns) is None

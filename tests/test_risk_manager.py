@@ -367,6 +367,12 @@ def test_the_same_order_again_too_soon_is_a_mistake() -> None:
     assert desk.review(desk.intent("0.1"), after_ms=39) == "duplicate"
 
 
+def test_two_equal_hedges_a_moment_apart_are_no_mistake() -> None:
+    desk = Desk(limits={"duplicate_ms": 20})
+    assert desk.review(desk.intent("0.1", strategy="hg", ioc=True, urgent=True)) == ""
+    assert desk.review(desk.intent("0.1", strategy="hg", ioc=True, urgent=True), after_ms=1) == ""
+
+
 def test_an_order_that_would_meet_one_of_our_own_is_refused_with_its_id() -> None:
     desk = Desk()
     resting = desk.rest(desk.intent("0.1", "sell", "100.50"))

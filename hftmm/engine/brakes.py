@@ -25,10 +25,10 @@ class EngineBrakes:
         self._trading.risk.killed = why
 
     def hold(self, venue: str, why: str) -> None:
-        if why:
-            self._trading.risk.halt(venue, why)
-        else:
-            self._trading.risk.resume(venue)
+        self._trading.risk.halt(venue, why)
+
+    def let_go(self, venue: str) -> str:
+        return self._trading.risk.resume(venue)
 
     def persist(self, why: str, now_ns: int) -> None:
         self._trading.licence.records.killed(why, now_ns)

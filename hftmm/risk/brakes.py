@@ -19,7 +19,11 @@ class Brakes(Protocol):
         ...
 
     def hold(self, venue: str, why: str) -> None:
-        """From this call on only reducing orders leave for a venue; "" ends that."""
+        """From this call on only reducing orders leave for a venue."""
+        ...
+
+    def let_go(self, venue: str) -> str:
+        """Ends that; why it cannot, one line, "" if it did."""
         ...
 
     def persist(self, why: str, now_ns: int) -> None:

@@ -147,8 +147,9 @@ class KillSwitch:
         halt = self._halts.get(venue)
         if halt is not None and not halt.verified:
             return f"{venue} stays halted: {halt.row(now_ns).problem}"
+        if why := self._brakes.let_go(venue):
+            return f"{venue} stays halted: {why}"
         self._halts.pop(venue, None)
-        self._brakes.hold(venue, "")
         self._brakes.note("info", venue, "halt", "resumed", now_ns)
         return ""
 

@@ -229,8 +229,10 @@ def order_rate(case: Case) -> Refused | None:
 
 
 def duplicate(case: Case) -> Refused | None:
-    """The same order again so soon is taken for a mistake of whoever sends it, hedges included."""
-    if not isinstance(case.intent, OrderIntent):
+    """The same order again so soon is taken for a mistake of whoever sends it. Not so of a hedge:
+    two equal fills a moment apart make two equal hedges.
+    """
+    if not isinstance(case.intent, OrderIntent) or case.intent.urgent:
         return None
     placed_ns = case.standing.pace.placed_ns(same(case.intent))
     if placed_ns is None:
