@@ -283,7 +283,8 @@ class ArbitrageDetector:
                 if sell is not buy and sell.book.bid > buy.book.ask and sell.book.bid_size > 0.0:
                     open_pairs.add((buy.venue, sell.venue))
                     self._note(self._price(buy, sell, now_ns))
-        for pair in self.live.keys() - open_pairs:
+        # Not by a difference of sets, whose order changes from run to run.
+        for pair in [pair for pair in self.live if pair not in open_pairs]:
             gone = self.live.pop(pair)
             gone.last_ns = now_ns
             if not gone.counted:

@@ -146,13 +146,12 @@ class ArbitrageExecutor:
                 return f"{venue} has no book to trade on"
         buy, sell = members[seen.buy], members[seen.sell]
         trader = self._trader
-        for member in (buy, sell):
+        sides: tuple[tuple[Member, Side], ...] = ((buy, "buy"), (sell, "sell"))
+        for member, side in sides:
             if closed := trader.closed(member.book.listing):
                 return at(member.venue, closed)
-        if unseen := self._unseen(buy.book, "buy", now_ns) or self._unseen(
-            sell.book, "sell", now_ns
-        ):
-            return unseen
+            if unseen := self._unseen(member.book, side, now_ns):
+                return unseen
         config = self._config.arbitrage
         rooms = (
             trader.headroom(buy.book.listing, "buy", now_ns),
@@ -187,8 +186,9 @@ class ArbitrageExecutor:
         for shot in self._shots.under_way:
             if shot.symbol == seen.market:
                 # It takes what the book still shows, or stands against what this one would send.
-                for venue in {seen.buy, seen.sell} & {shot.buy.venue, shot.sell.venue}:
-                    return f"another shot is under way at {venue}"
+                for venue in (seen.buy, seen.sell):
+                    if venue in {shot.buy.venue, shot.sell.venue}:
+                        return f"another shot is under way at {venue}"
         return ""
 
     def _unseen(self, book: OrderBook, side: Side, now_ns: int) -> str:
