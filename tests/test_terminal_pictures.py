@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from hftmm.desk.snapshot import DeskSnapshot
 from hftmm.terminal.bindings import PANES, TABS, KeyTable
-from hftmm.terminal.screens.desk import DeskScreen
 from tests.fake_desk import (
     SECOND,
     Clock,
@@ -24,61 +21,23 @@ from tests.fake_desk import (
     trading_snapshot,
     venue_quote,
 )
-
-WIDE = (200, 60)
-GOOD = (160, 45)
-SMALL = (80, 24)
+from tests.pictures import GOOD, SMALL, WIDE, Compare, drawn, looks, named
 
 
-def _named(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-class Compare(Protocol):
-    """The fixture of pytest-textual-snapshot."""
-
-    def __call__(self, app: object, **options: Any) -> bool: ...
-
-
-async def _drawn(pilot: Pilot[None]) -> None:
-    """Waits until the newest picture stands on the screen."""
-    await pilot.pause()
-    if isinstance(pilot.app.screen, DeskScreen):
-        pilot.app.screen.pull()
-    await pilot.pause()
-
-
-def _looks(
-    compare: Compare,
-    snapshot: DeskSnapshot | None,
-    size: tuple[int, int] = WIDE,
-    *,
-    press: tuple[str, ...] = (),
-    **config: Any,
-) -> bool:
-    async def settled(pilot: Pilot[None]) -> None:
-        await _drawn(pilot)
-        await pilot.press(*press)
-        await _drawn(pilot)
-
-    app = terminal(FakeDesk(snapshot), **config)
-    return compare(app, terminal_size=size, run_before=settled)
-
-
-@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40), (200, 29)], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40), (200, 29)], ids=named)
 def test_a_normal_market(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, desk_snapshot(), size)
+    assert looks(snap_compare, desk_snapshot(), size)
 
 
-@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40)], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, GOOD, (120, 50), (100, 40)], ids=named)
 def test_a_desk_that_quotes(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, trading_snapshot(), size)
+    assert looks(snap_compare, trading_snapshot(), size)
 
 
 @pytest.mark.parametrize("tab", TABS)
 def test_each_tab(snap_compare: Compare, tab: str) -> None:
     key = KeyTable.of().named(f"pane_{tab}").keys
-    assert _looks(snap_compare, trading_snapshot(), GOOD, press=(key, "down"))
+    assert looks(snap_compare, trading_snapshot(), GOOD, press=(key, "down"))
 
 
 def test_a_halted_venue(snap_compare: Compare) -> None:
@@ -94,46 +53,46 @@ def test_a_halted_venue(snap_compare: Compare) -> None:
             *normal.strategies[1:],
         ),
     )
-    assert _looks(snap_compare, snapshot, WIDE)
+    assert looks(snap_compare, snapshot, WIDE)
 
 
-@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=named)
 def test_an_unhedged_amount_that_ages(snap_compare: Compare, size: tuple[int, int]) -> None:
     totals = risk_totals(
         position=-0.3, unhedged=-0.12, unhedged_ms=1_840.0, unhedged_limit_ms=2_000.0,
         worst_case=1.62, day_pnl=-811.2, drawdown=942.0,
     )  # fmt: skip
-    assert _looks(snap_compare, trading_snapshot(risk_totals=totals), size, press=("alt+4",))
+    assert looks(snap_compare, trading_snapshot(risk_totals=totals), size, press=("alt+4",))
 
 
-@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=named)
 def test_differences_wait_for_the_operator(snap_compare: Compare, size: tuple[int, int]) -> None:
     differences = (
         ("bybit", "position BTC/USDT:USDT -0.062 at the venue, -0.052 here"),
         ("bybit", "USDT 33368.41 at the venue, 33368.90 here"),
     )
-    assert _looks(snap_compare, trading_snapshot(differences=differences), size)
+    assert looks(snap_compare, trading_snapshot(differences=differences), size)
 
 
 @pytest.mark.parametrize("pane", PANES)
 def test_one_pane_at_a_time_on_a_small_terminal(snap_compare: Compare, pane: str) -> None:
     key = KeyTable.of().named(f"pane_{pane}").keys
-    assert _looks(snap_compare, trading_snapshot(), SMALL, press=(key,))
+    assert looks(snap_compare, trading_snapshot(), SMALL, press=(key,))
 
 
 @pytest.mark.parametrize("theme", ["amber", "colourblind", "dark", "light"])
 def test_each_theme(snap_compare: Compare, theme: str) -> None:
-    assert _looks(snap_compare, _crossed(), theme=theme)
+    assert looks(snap_compare, _crossed(), theme=theme)
 
 
 @pytest.mark.parametrize("theme", ["amber", "colourblind", "light"])
 def test_each_theme_of_a_desk_that_quotes(snap_compare: Compare, theme: str) -> None:
-    assert _looks(snap_compare, trading_snapshot(), GOOD, theme=theme)
+    assert looks(snap_compare, trading_snapshot(), GOOD, theme=theme)
 
 
-@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=named)
 def test_starting(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, None, size)
+    assert looks(snap_compare, None, size)
 
 
 def test_a_market_before_its_first_book(snap_compare: Compare) -> None:
@@ -152,7 +111,7 @@ def test_a_market_before_its_first_book(snap_compare: Compare) -> None:
     empty = msgspec.structs.replace(
         snapshot.ladder, columns=(), mid=None, microprice=None, last=None, last_size=None
     )
-    assert _looks(
+    assert looks(
         snap_compare,
         msgspec.structs.replace(snapshot, ladder=empty, opportunities=(), tape=()),
     )
@@ -168,7 +127,7 @@ def test_a_market_before_its_first_book(snap_compare: Compare) -> None:
     ],
     ids=["syncing", "stale", "down", "quarantined"],
 )
-@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=named)
 def test_a_venue_that_is_not_live(
     snap_compare: Compare, state: str, reason: str, size: tuple[int, int]
 ) -> None:
@@ -184,68 +143,68 @@ def test_a_venue_that_is_not_live(
         risk=(*normal.risk[:2], risk_row("okx", state=state, reason=reason, reconnects=3)),
         nbbo=best_quote(bid_venues=("binance", "bybit"), ask_venues=("binance",)),
     )
-    assert _looks(snap_compare, snapshot, size, press=("alt+2",))
+    assert looks(snap_compare, snapshot, size, press=("alt+2",))
 
 
 def test_a_locked_market(snap_compare: Compare) -> None:
     best = best_quote(bid=65001.0, spread_bps=0.0, state="locked")
-    assert _looks(snap_compare, desk_snapshot(nbbo=best, ladder=ladder(65001.0, 65001.0)))
+    assert looks(snap_compare, desk_snapshot(nbbo=best, ladder=ladder(65001.0, 65001.0)))
 
 
-@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=named)
 def test_a_crossed_market(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, _crossed(), size)
+    assert looks(snap_compare, _crossed(), size)
 
 
 def test_prices_after_fees(snap_compare: Compare) -> None:
-    assert _looks(snap_compare, desk_snapshot(), GOOD, press=("n",))
+    assert looks(snap_compare, desk_snapshot(), GOOD, press=("n",))
 
 
-@pytest.mark.parametrize("size", [WIDE, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=named)
 def test_disconnected(snap_compare: Compare, size: tuple[int, int]) -> None:
     clock = Clock()
     desk = FakeDesk(desk_snapshot())
 
     async def gone(pilot: Pilot[None]) -> None:
-        await _drawn(pilot)
+        await drawn(pilot)
         desk.alive, desk.cause = False, "the engine exited with code 1: see its log"
         clock.advance(4)
-        await _drawn(pilot)
+        await drawn(pilot)
 
     app = terminal(desk, clock=clock)
     assert snap_compare(app, terminal_size=size, run_before=gone)
 
 
-@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=named)
 def test_a_silent_engine(snap_compare: Compare, size: tuple[int, int]) -> None:
     clock = Clock()
 
     async def silent(pilot: Pilot[None]) -> None:
-        await _drawn(pilot)
+        await drawn(pilot)
         clock.advance(1.4)
-        await _drawn(pilot)
+        await drawn(pilot)
 
     app = terminal(FakeDesk(desk_snapshot()), clock=clock)
     assert snap_compare(app, terminal_size=size, run_before=silent)
 
 
-@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=named)
 def test_a_frozen_picture(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, desk_snapshot(), size, press=("f",))
+    assert looks(snap_compare, desk_snapshot(), size, press=("f",))
 
 
 def test_a_finished_replay(snap_compare: Compare) -> None:
-    assert _looks(snap_compare, desk_snapshot(mode="replay", state="FINISHED"), GOOD)
+    assert looks(snap_compare, desk_snapshot(mode="replay", state="FINISHED"), GOOD)
 
 
 def test_a_live_desk_is_unmistakable(snap_compare: Compare) -> None:
     snapshot = desk_snapshot(mode="live", equity=100_131.41, day_pnl=131.41)
-    assert _looks(snap_compare, snapshot, GOOD)
+    assert looks(snap_compare, snapshot, GOOD)
 
 
 @pytest.mark.parametrize("state", ["HALTED", "KILLED", "RECOVERING"])
 def test_an_engine_that_does_not_trade(snap_compare: Compare, state: str) -> None:
-    assert _looks(snap_compare, desk_snapshot(state=state, state_reason="okx down"), SMALL)
+    assert looks(snap_compare, desk_snapshot(state=state, state_reason="okx down"), SMALL)
 
 
 def test_what_just_changed_stands_out(snap_compare: Compare) -> None:
@@ -253,24 +212,24 @@ def test_what_just_changed_stands_out(snap_compare: Compare) -> None:
     desk = FakeDesk(desk_snapshot())
 
     async def changed(pilot: Pilot[None]) -> None:
-        await _drawn(pilot)
+        await drawn(pilot)
         assert desk.shown is not None
         clock.advance(0.1)
         venue = venue_quote("binance", bid_size=7.31, ask_size=3.14)
         desk.show(venues=(venue, *desk.shown.venues[1:]), ns=desk.shown.ns + 6 * SECOND)
-        await _drawn(pilot)
+        await drawn(pilot)
 
     app = terminal(desk, clock=clock)
     assert snap_compare(app, terminal_size=GOOD, run_before=changed)
 
 
-@pytest.mark.parametrize("size", [GOOD, SMALL], ids=_named)
+@pytest.mark.parametrize("size", [GOOD, SMALL], ids=named)
 def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert _looks(snap_compare, desk_snapshot(), size, press=("question_mark",))
+    assert looks(snap_compare, desk_snapshot(), size, press=("question_mark",))
 
 
 def test_list_of_markets(snap_compare: Compare) -> None:
-    assert _looks(snap_compare, desk_snapshot(), GOOD, press=("m",))
+    assert looks(snap_compare, desk_snapshot(), GOOD, press=("m",))
 
 
 def _crossed() -> DeskSnapshot:
