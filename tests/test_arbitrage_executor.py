@@ -509,13 +509,13 @@ def test_no_book_that_has_it_all_makes_several_orders_at_once() -> None:
     ]
 
 
-def test_what_an_order_did_not_get_is_sent_again_with_more_slippage() -> None:
+def test_what_an_order_did_not_get_is_sent_again_with_the_slippage_of_the_next_hedge() -> None:
     floor = lagging()
     floor.end(floor.submitted[2], "0.5")
     again = floor.submitted[3]
     assert (again.side, again.size) == ("sell", D("0.3"))
-    # Two basis points below 101.00.
-    assert (floor.submitted[2].price, again.price) == (D("100.99"), D("100.98"))
+    # 5 and then 15 basis points below 101.00.
+    assert (floor.submitted[2].price, again.price) == (D("100.95"), D("100.85"))
 
 
 def test_a_venue_that_refuses_an_order_is_passed_over() -> None:
@@ -690,8 +690,8 @@ def test_books_that_come_back_in_time_are_used() -> None:
     floor.wait(100)
     floor.quote("okx", [(9_990, 9.0)], [(10_000, 3.0)])
     floor.wait(20)
-    # The first time something is sent, however long it took: one basis point below 99.90.
-    assert orders(floor)[2:] == [("okx", "sell", D("99.90"), D("0.8"))]
+    # The first order, however late it is: 5 basis points below 99.90.
+    assert orders(floor)[2:] == [("okx", "sell", D("99.86"), D("0.8"))]
 
 
 def test_a_rest_that_no_venue_takes_goes_to_the_hedger_at_once() -> None:

@@ -64,7 +64,7 @@ class ArbitrageExecutor:
         self._config = config
         self._trader: Final = trader
         self._detectors: Final = detectors
-        self._shots: Final = Shots(config.arbitrage, trader, hand_over, halt, self._cool)
+        self._shots: Final = Shots(config, trader, hand_over, halt, self._cool)
         self._shots.stopped = "" if self.on else "not switched on"
         self._cooling: Final[dict[tuple[str, str, str], tuple[int, str]]] = {}
 
@@ -106,7 +106,7 @@ class ArbitrageExecutor:
     def configure(self, config: Config, now_ns: int) -> None:
         """Other parameters hold for the next shot."""
         self._config = config
-        self._shots.config = config.arbitrage
+        self._shots.config = config
 
     def shown(self, now_ns: int) -> StrategyRow:
         """For the screen; the best pair is the best of all, crossed or not."""

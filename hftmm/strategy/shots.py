@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from hftmm.book.consolidated import ConsolidatedBook
-from hftmm.config import ArbitrageConfig
+from hftmm.config import Config
 from hftmm.core.instrument import Listing, Side
 from hftmm.core.order import Fill, OrderIntent, TimeInForce
 from hftmm.execution.hedge_ladder import least_size
@@ -39,7 +39,7 @@ class Shots:
 
     def __init__(
         self,
-        config: ArbitrageConfig,
+        config: Config,
         trader: Trader,
         hand_over: Callable[[str, Decimal, str, str, int], None],
         halt: Callable[[str, str, int], None],
@@ -201,8 +201,10 @@ class Shots:
             self._hand_over(shot, amount, "below every venue's minimum", now_ns)
             return
         shot.trouble = "no venue can take it"
-        # What was not to be had within the slippage is looked for further away.
-        slippage_bps = self.config.max_slippage_bps * (shot.rounds + 1)
+        # It takes risk off like a hedge, and may cost what a hedge may: a market that left a leg
+        # behind is on the move.
+        hedging = self.config.hedging
+        slippage_bps = hedging.max_slippage_bps + shot.rounds * hedging.widen_bps
         for way in ways(book, self._trader, side, left, slippage_bps):
             listing = way.listing
             size = min(way.size, listing.size(left))
@@ -254,7 +256,7 @@ class Shots:
             self._trader.cancel(client_id, now_ns)
 
     def _patient_ns(self, now_ns: int) -> int:
-        return now_ns + int(self.config.leg_deadline_ms * MILLISECOND * PATIENCE)
+        return now_ns + int(self.config.arbitrage.leg_deadline_ms * MILLISECOND * PATIENCE)
 
     def _mid(self, shot: Shot, venue: str) -> Decimal:
         book = self._trader.book(shot.symbol)
