@@ -195,6 +195,16 @@ async def test_without_an_engine_a_kill_says_what_is_left_to_do() -> None:
     await on_ready(check)
 
 
+async def test_a_kill_for_a_silent_engine_is_sent_and_says_what_else_there_is() -> None:
+    async def check(it: Operator) -> None:
+        it.clock.advance(1.4)
+        await it.press("K")
+        assert it.told == [Kill("key K")]
+        assert "the engine is silent; from a shell: hftmm kill --direct" in it.text(KeyBar)[0]
+
+    await on_ready(check)
+
+
 async def test_a_kill_ends_a_frozen_picture() -> None:
     async def check(it: Operator) -> None:
         await it.press("f")
@@ -776,9 +786,31 @@ async def test_leaving_an_engine_of_ones_own_waits_until_it_has_ended() -> None:
         assert said(it, "unverified") == "not verified yet: bybit 1 open"
         await it.press("escape")
         assert isinstance(it.app.screen, LeavingScreen)
+        it.desk.show(state="STOPPED", kill=None, orders=())
         it.desk.alive = False
         await look(it)
         assert it.app.return_value == ""
+
+    await on_ready(check, owned=True)
+
+
+async def test_an_engine_that_dies_on_the_way_out_leaves_a_word_of_what_it_left() -> None:
+    async def check(it: Operator) -> None:
+        await it.press("q")
+        it.desk.alive = False
+        await look(it)
+        assert it.app.return_value == "binance 2 open, bybit 2 open, okx 1 open"
+
+    await on_ready(check, owned=True)
+
+
+async def test_leaving_a_dead_engine_says_what_it_showed_last() -> None:
+    async def check(it: Operator) -> None:
+        it.desk.alive = False
+        await it.pilot.press("q")
+        await it.pilot.pause()
+        assert it.app.return_value == "binance 2 open, bybit 2 open, okx 1 open"
+        assert it.told == []
 
     await on_ready(check, owned=True)
 
@@ -811,7 +843,7 @@ async def test_a_signal_leaves_as_the_key_does_even_over_a_dialog() -> None:
         it.app.leave("SIGTERM")
         await it.settle()
         assert it.told == [Stop("SIGTERM")]
-        it.desk.show(state="FINISHED", kill=None)
+        it.desk.show(state="STOPPED", kill=None)
         await look(it)
         assert it.app.return_value == ""
 

@@ -10,8 +10,9 @@ from hftmm.desk.commands import Command, Halt, Kill, Resume, Stop, Toggle
 from hftmm.desk.handle import Desk
 from hftmm.desk.snapshot import DeskSnapshot
 from hftmm.terminal.notice import Notices
+from hftmm.terminal.picture import Picture
 from hftmm.terminal.screens.flatten import FlattenScreen
-from hftmm.terminal.screens.leaving import LeavingScreen
+from hftmm.terminal.screens.leaving import LeavingScreen, unverified
 from hftmm.terminal.screens.parameters import ParametersScreen
 from hftmm.terminal.screens.rearm import RearmScreen
 from hftmm.terminal.screens.ticket import TicketScreen
@@ -42,6 +43,11 @@ class ActingScreen(Screen[None]):
         return self.desk.snapshot()
 
     @property
+    def picture(self) -> Picture:
+        """What there is to draw at this moment."""
+        raise NotImplementedError
+
+    @property
     def pointed(self) -> Pane:
         """The pane whose selected row a key is about."""
         raise NotImplementedError
@@ -60,6 +66,8 @@ class ActingScreen(Screen[None]):
     def kill(self, reason: str) -> None:
         """Everything canceled everywhere; asks nothing."""
         self.command(Kill(reason))
+        if self.picture.silent_ns and self.desk.connected:
+            self.say("sent, but the engine is silent; from a shell: hftmm kill --direct")
 
     def action_flatten(self) -> None:
         """Kills and takes every position to zero, if the operator means it."""
@@ -128,8 +136,10 @@ class ActingScreen(Screen[None]):
         """Ends the engine and waits for it where it is ours, then ends the app with what was not
         verified, "" if all was.
         """
-        if not self._owned or not self.desk.connected:
+        if not self._owned:
             self.app.exit("")
+        elif not self.desk.connected:
+            self.app.exit(unverified(self.newest))
         elif not isinstance(self.app.screen, LeavingScreen):
             self.desk.send(Stop(reason))
             self.app.push_screen(LeavingScreen(self.desk), self.app.exit)

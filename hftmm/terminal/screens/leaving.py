@@ -19,8 +19,8 @@ _ENDED = {"STOPPED", "FINISHED"}
 
 
 class LeavingScreen(Dialog[str]):
-    """Shows how the engine ends; returns what is not verified when the operator will not wait,
-    "" once the engine has ended.
+    """Shows how the engine ends; returns what is not verified when it has ended, or when the
+    operator will not wait.
     """
 
     TITLE = "leaving: cancel, verify, end"
@@ -41,8 +41,9 @@ class LeavingScreen(Dialog[str]):
         yield Static(id="unverified", markup=False)
 
     def paint(self, snapshot: DeskSnapshot | None) -> None:
-        if not self.desk.connected or (snapshot is not None and snapshot.state in _ENDED):
-            self.dismiss("")
+        ended = snapshot is not None and snapshot.state in _ENDED
+        if ended or not self.desk.connected:
+            self.dismiss(unverified(snapshot))
             return
         if self._open is None and snapshot is not None:
             self._open = sum(order.live for order in snapshot.orders)
