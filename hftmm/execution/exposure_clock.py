@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final
 
 ZERO: Final = Decimal(0)
+REMEMBERED: Final = 500
+"""Trades whose story is kept."""
 _MILLISECOND: Final = 1_000_000
 
 
@@ -134,6 +137,13 @@ class ExposureClock:
         for part in self.parts:
             part.ns = now_ns
 
+    def filled_before(self, limit_ns: int) -> Iterator[str]:
+        """Where what counts since then, or longer, was filled. O(such parts)."""
+        for part in self.parts:
+            if part.ns > limit_ns:
+                return
+            yield part.venue
+
     def by_venue(self) -> dict[str, Decimal]:
         """Base coins still open by where they were filled, oldest first, without sign."""
         sums: dict[str, Decimal] = {}
@@ -149,6 +159,33 @@ class ExposureClock:
         for part in self.parts:
             assert ZERO < part.left <= part.size
             assert 0 < part.born_ns <= part.ns
+
+
+class Stories:
+    """What became of each of the last trades that are shown."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: Final[dict[str, str]] = {}
+
+    def of(self, trade: str) -> str:
+        """One line; "" if it is long ago."""
+        return self._known.get(trade, "")
+
+    def tell(self, parts: Iterable[Part], now_ns: int) -> None:
+        """Their stories changed."""
+        for part in parts:
+            if part.trade:
+                self._known[part.trade] = part.story(now_ns)
+                if len(self._known) > REMEMBERED:
+                    del self._known[next(iter(self._known))]
+
+    def set_aside(self, parts: Iterable[Part]) -> None:
+        """They are too small to hedge for now."""
+        for part in parts:
+            if part.left == part.size and part.trade in self._known:
+                self._known[part.trade] = f"{plain(part.left)} in the residual"
 
 
 def plain(amount: Decimal) -> str:

@@ -110,17 +110,17 @@ class HedgeRoutes:
     def ways_out(
         self, market: HedgedMarket, side: Side
     ) -> Iterator[tuple[Member, Outlet | str, Decimal]]:
-        """Every member in the order in which flattening asks them: where it was filled, with what
-        was filled there, then all others with all that is open. Limits are left to the rules:
-        what reduces passes them.
+        """In the order in which flattening asks: where it was filled, each with what was filled
+        there, then every member with all that is open. Limits are left to the rules: what reduces
+        passes them.
         """
         members = {member.venue: member for member in self._members(market.symbol)}
         filled = market.clock.by_venue()
+        everything = dict.fromkeys(members, abs(market.clock.amount))
         cap_bps = self.config.hedging.flatten_slippage_bps
-        for venue in dict.fromkeys([*filled, *members]):
+        for venue, most in [*filled.items(), *everything.items()]:
             if venue in members:
-                outlet = self._outlet(market, members[venue], side, cap_bps)
-                yield members[venue], outlet, filled.get(venue, abs(market.clock.amount))
+                yield members[venue], self._outlet(market, members[venue], side, cap_bps), most
 
     def _outlet(
         self, market: HedgedMarket, member: Member, side: Side, cap_bps: float

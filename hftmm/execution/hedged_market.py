@@ -39,6 +39,7 @@ class HedgedMarket:
         why: why the last attempt left something, by venue.
         next_ns: when the next round begins; 0 if none is due. waits: for it, or for a book.
         residual_ns: since when all that is open is too small to hedge; 0 if it is not.
+        halted: venues that were halted for what is open.
         exposed_ns: since when more than that is open; 0 if it is not.
         obstacle: own orders that a hedge had to wait for; "" if none.
         last: the newest order, one line.
@@ -60,6 +61,7 @@ class HedgedMarket:
         self.flatten_ns = 0
         self.engaged_ns = 0
         self.attempts = 0
+        self.halted: Final[set[str]] = set()
         self.obstacle = ""
         self.last = ""
         self.reason = ""
@@ -134,6 +136,7 @@ class HedgedMarket:
         """Nothing is left to hedge."""
         self.tried.clear()
         self.out.clear()
+        self.halted.clear()
         self.why = {}
         self.next_ns = self.exposed_ns = self._round_step = 0
         self.waits = False

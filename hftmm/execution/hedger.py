@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -11,9 +11,10 @@ from hftmm.config import Config, HedgingConfig
 from hftmm.core.instrument import Kind, Listing, Side
 from hftmm.core.order import Fill, OrderIntent, OrderState, Rejection, TimeInForce
 from hftmm.desk.snapshot import StrategyRow
-from hftmm.execution.exposure_clock import Part, plain
+from hftmm.execution.exposure_clock import Stories, plain
 from hftmm.execution.hedge_ladder import Outlet, split
 from hftmm.execution.hedge_routes import HedgeRoutes
+from hftmm.execution.hedge_words import facts, why_blocked
 from hftmm.execution.hedged_market import HedgedMarket, Sent
 from hftmm.execution.order import ZERO, Order
 from hftmm.execution.trader import Trader
@@ -21,7 +22,7 @@ from hftmm.execution.trader import Trader
 CODE: Final = "hg"
 """Whose its orders are, in client ids."""
 KEPT: Final = 500
-"""Times to flat, and stories of fills, that are remembered."""
+"""Times to flat that are remembered."""
 LONGEST_PAUSE_NS: Final = 10_000_000_000
 """Between two attempts to flatten."""
 _MILLISECOND: Final = 1_000_000
@@ -67,7 +68,7 @@ class Hedger:
         self._markets: Final[dict[str, HedgedMarket]] = {}
         self._due: Final[dict[str, HedgedMarket]] = {}
         self._took_ms: Final[deque[float]] = deque(maxlen=KEPT)
-        self._stories: Final[dict[str, str]] = {}
+        self._stories: Final = Stories()
 
     # ---- what opens and closes ----------------------------------------------------------------
 
@@ -196,7 +197,7 @@ class Hedger:
         Args:
             trade: as `trade_key` makes it.
         """
-        return self._stories.get(trade, "")
+        return self._stories.of(trade)
 
     def shown(self, now_ns: int) -> StrategyRow:
         """For the screen."""
@@ -205,7 +206,13 @@ class Hedger:
         state = "blocked" if reason else "hedging" if exposed else "flat"
         if not self.on:
             state, reason = "off", self._why_off
-        return StrategyRow(self.name, self.on, state, reason, facts=tuple(self._facts(now_ns)))
+        return StrategyRow(
+            self.name,
+            self.on,
+            state,
+            reason,
+            facts=tuple(facts(self._markets, self._took_ms, self._hedging, now_ns)),
+        )
 
     @property
     def _hedging(self) -> HedgingConfig:
@@ -254,16 +261,8 @@ class Hedger:
         if market.residual_ns:
             # What was too small so far is hedged with the rest, and counts from here on.
             market.clock.restart(now_ns)
-        self._tell(touched, now_ns)
+        self._stories.tell(touched, now_ns)
         self._due[market.symbol] = market
-
-    def _tell(self, parts: list[Part], now_ns: int) -> None:
-        stories = self._stories
-        for part in parts:
-            if part.trade:
-                stories[part.trade] = part.story(now_ns)
-                if len(stories) > KEPT:
-                    del stories[next(iter(stories))]
 
     # ---- the ladder ---------------------------------------------------------------------------
 
@@ -276,7 +275,7 @@ class Hedger:
             return
         if not market.flight and self._routes.too_small(market, amount):
             market.residual_ns = market.residual_ns or now_ns
-            self._set_aside(market)
+            self._stories.set_aside(market.clock.parts)
             self._settle(market, now_ns)
             return
         market.residual_ns = 0
@@ -293,11 +292,6 @@ class Hedger:
             or amount >= Decimal(repr(hedging.hedge_above))
         ):
             self._hedge(market, free, now_ns)
-
-    def _set_aside(self, market: HedgedMarket) -> None:
-        for part in market.clock.parts:
-            if part.left == part.size and part.trade in self._stories:
-                self._stories[part.trade] = f"{plain(part.left)} in the residual"
 
     def _settle(self, market: HedgedMarket, now_ns: int) -> None:
         """Flat, as far as that goes."""
@@ -396,19 +390,26 @@ class Hedger:
         """T1 and T3; T2 is `blocked`."""
         hedging = self._hedging
         age_ms = market.age_ns(now_ns) / _MILLISECOND
-        text = f"{market.symbol} {market.words(now_ns)}" if age_ms else ""
-        venue = market.clock.venue
         if age_ms >= hedging.alarm_after_ms and not market.holds(market.alarmed_ns):
             market.alarmed_ns = now_ns
-            self._trader.note("error", venue, "unhedged", text, now_ns)
-        if age_ms >= hedging.flatten_after_ms and not market.flattening:
-            market.flatten_ns = now_ns
+            text = f"{market.symbol} {market.words(now_ns)}"
+            self._trader.note("error", market.clock.venue, "unhedged", text, now_ns)
+        if age_ms < hedging.flatten_after_ms:
+            if not market.flattening:
+                market.halted.clear()
+            return
+        if not market.flattening:
             market.next_ns = market.attempts = 0
-            for place in market.clock.by_venue():
-                self._trader.note("error", place, "flatten", text, now_ns)
-                # Before the order: a halt cancels what stands there.
-                self._halt(place, f"unhedged: {text}", now_ns)
             self._due[market.symbol] = market
+        market.flatten_ns = now_ns
+        limit_ns = now_ns - hedging.flatten_after_ms * _MILLISECOND
+        for venue in market.clock.filled_before(limit_ns):
+            if venue not in market.halted:
+                market.halted.add(venue)
+                text = f"{market.symbol} {market.words(now_ns)}"
+                self._trader.note("error", venue, "flatten", text, now_ns)
+                # Before the order: a halt cancels what stands there.
+                self._halt(venue, f"unhedged: {text}", now_ns)
 
     def _flatten(self, market: HedgedMarket, free: Decimal, now_ns: int) -> None:
         """Where it was filled, then wherever it goes, until it is gone."""
@@ -417,18 +418,26 @@ class Hedger:
         side: Side = "sell" if free > ZERO else "buy"
         left = abs(free)
         market.why = {}
+        used: set[str] = set()
         for member, outlet, most in self._routes.ways_out(market, side):
+            if member.venue in used:
+                continue
             if isinstance(outlet, str):
                 market.why[member.venue] = outlet
                 continue
             listing = outlet.listing
-            size = min(left, most, outlet.room)
+            size = listing.size(min(left, most, outlet.room))
             held = self._trader.position(listing) * (1 if side == "sell" else -1)
-            reduces = listing.kind is Kind.LINEAR and held > ZERO
-            size = listing.size(min(size, held) if reduces else size)
-            if size < (max(listing.lot, listing.min_size) if reduces else outlet.least):
-                market.why[member.venue] = f"{plain(size)} is below its least"
-            elif self._send(market, outlet, side, size, now_ns, reduce_only=reduces):
+            reducing = listing.size(min(size, held)) if listing.kind is Kind.LINEAR else ZERO
+            # What is spread too thin over the venues to be reduced on each still has to go.
+            reduces = reducing >= max(listing.lot, listing.min_size)
+            size = reducing if reduces else size
+            if not reduces and size < outlet.least:
+                text = f"{plain(size)} is below its least {plain(outlet.least)}"
+                market.why[member.venue] = text
+                continue
+            used.add(member.venue)
+            if self._send(market, outlet, side, size, now_ns, reduce_only=reduces):
                 left -= size
             if not left:
                 break
@@ -436,55 +445,13 @@ class Hedger:
         pause_ns = min(pause_ns, LONGEST_PAUSE_NS)
         market.attempts += 1
         market.next_ns = now_ns + pause_ns
-        if left:
+        if not self._routes.too_small(market, left):
             text = f"{market.symbol} {market.words(now_ns)}; again in {pause_ns / 1e9:g} s"
             self._trader.note("error", market.clock.venue, "not flattened", text, now_ns)
 
-    # ---- words --------------------------------------------------------------------------------
-
     def _judge(self, market: HedgedMarket, now_ns: int) -> None:
-        """Settles `HedgedMarket.reason`."""
-        hedging = self._hedging
-        age_ms = market.age_ns(now_ns) / _MILLISECOND
-        amount = abs(market.clock.amount)
-        if not self.on:
-            market.reason = f"hedger off: {self._why_off}"
-        elif age_ms >= hedging.stop_quoting_after_ms:
-            market.reason = (
-                f"unhedged {plain(market.clock.amount)} for {age_ms:.0f} ms,"
-                f" limit {hedging.stop_quoting_after_ms}"
-            )
-        elif market.residual_ns and amount > Decimal(repr(hedging.max_residual)):
-            market.reason = f"residual {plain(amount)} above {hedging.max_residual:g}"
-        elif market.obstacle:
-            market.reason = market.obstacle
-        else:
-            members = self._routes.allowed(market.symbol)
-            whys = {member.venue: self._routes.shut(member) for member in members}
-            shut = all(whys.values())
-            text = "; ".join(f"{venue} {why}" for venue, why in whys.items())
-            market.reason = f"no hedge venue open: {text or 'none allowed'}" if shut else ""
-
-    def _facts(self, now_ns: int) -> Iterator[tuple[str, str]]:
-        open_ = {s: m for s, m in self._markets.items() if m.clock.parts and not m.residual_ns}
-        residual = {s: m for s, m in self._markets.items() if m.residual_ns}
-        amounts = (f"{plain(m.clock.amount)} {s}" for s, m in open_.items())
-        yield "unhedged", ", ".join(amounts) or "none"
-        age_ms = self.unhedged_ms(now_ns)
-        if age_ms is not None:
-            yield "age", f"{age_ms:.0f} of {self._hedging.flatten_after_ms} ms"
-        if self._took_ms:
-            took = sorted(self._took_ms)
-            for share in (50, 99):
-                yield f"time to flat p{share}", f"{took[len(took) * share // 100]:.0f} ms"
-        for symbol, market in residual.items():
-            age_s = (now_ns - market.residual_ns) / 1e9
-            limit = f"{self._hedging.max_residual:g}"
-            yield "residual", f"{plain(market.clock.amount)} {symbol} of {limit}, {age_s:.0f} s"
-        last = next((m.last for m in self._markets.values() if m.last and not m.idle), "")
-        last = last or next((m.last for m in self._markets.values() if m.last), "")
-        if last:
-            yield "last step", last
+        off = "" if self.on else f"hedger off: {self._why_off}"
+        market.reason = off or why_blocked(market, self._routes, now_ns)
 
     def _check(self) -> None:
         """Walks every invariant; O(parts + orders)."""
