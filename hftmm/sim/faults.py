@@ -155,6 +155,26 @@ class FaultyPeer:
         self._pass_on(now_ns)
         return Answer(True, f"{self.venue}: {fault}: {FAULTS[fault]}")
 
+    def end(self, fault: str, now_ns: int) -> None:
+        """Ends one fault, and leaves the others of the venue as they are."""
+        self.active.pop(fault, None)
+        self._orders.end(fault)
+        match fault:
+            case "silence":
+                self._speak(now_ns)
+            case "skew":
+                self._peer.skew_ns = 0
+            case "fill_on_cancel":
+                if self.broker is not None:
+                    self.broker.fill_before_cancel = 0
+            case "gap":
+                self._to_lose.clear()
+            case "duplicate":
+                self._to_double.clear()
+            case "reorder":
+                self._release(now_ns)
+        self._pass_on(now_ns)
+
     def url(self, face: str, authority: str) -> str:
         return self._peer.url(face, authority)
 
@@ -269,10 +289,18 @@ class FaultyPeer:
         self._peer.skew_ns = 0
         self._to_lose.clear()
         self._to_double.clear()
+        self._release(now_ns)
+        self._speak(now_ns)
+
+    def _release(self, now_ns: int) -> None:
+        """Nothing waits any more for a frame that should have come after it."""
         self._to_swap.clear()
         for push in self._held.values():
             self._send(push, now_ns)
         self._held.clear()
+
+    def _speak(self, now_ns: int) -> None:
+        """Connections that were silent speak, if only to say that they are closed."""
         self._silent.clear()
         for close in self._unsaid:
             self._send(close, now_ns)

@@ -79,6 +79,12 @@ class OrderFaults:
         """Switches on a fault that is counted."""
         self.left[fault] = int(amount)
 
+    def end(self, fault: str) -> None:
+        """Ends one fault; answers still awaited are heard as they come."""
+        self.left.pop(fault, None)
+        if fault == "unknown":
+            self._asked.clear()
+
     def clear(self) -> None:
         """Ends every fault; answers still awaited are heard as they come."""
         self.left.clear()
