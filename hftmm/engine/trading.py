@@ -20,7 +20,7 @@ from hftmm.engine.brakes import EngineBrakes
 from hftmm.engine.exchange_manager import ExchangeManager
 from hftmm.engine.market import Market
 from hftmm.engine.results import Results
-from hftmm.execution.action import Amend, Place, SyncClock
+from hftmm.execution.action import Amend, Cancel, Place, Query, SyncClock
 from hftmm.execution.client_ids import ClientIds
 from hftmm.execution.hedger import Hedger
 from hftmm.execution.order import ZERO, Order
@@ -201,7 +201,12 @@ class Trading:
             if isinstance(action, Place | Amend):
                 self.orders_sent += 1
             venue = action.venue if isinstance(action, SyncClock) else action.listing.venue
-            self.accounts[venue].perform(action, now_ns)
+            account = self.started.get(venue)
+            if account is not None:
+                account.perform(action, now_ns)
+            elif isinstance(action, Cancel | Query):
+                # Of an earlier run's order, at a venue that cannot be reached yet.
+                self.manager.unanswered(action, self.accounts[venue].why, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Time passed."""
