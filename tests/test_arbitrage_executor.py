@@ -586,6 +586,23 @@ def test_a_leg_that_may_still_fill_is_never_sent_again() -> None:
     assert floor.result.startswith("filled")
 
 
+def test_a_venue_that_goes_down_in_mid_shot_is_closed_around_once_its_leg_is_known() -> None:
+    floor = Gallery()
+    buy, sell = floor.pair
+    floor.end(buy, "2", "100")
+    floor.doubt(sell)
+    floor.break_book("binance", "connection lost")
+    floor.why_closed["binance"] = "not logged in"
+    floor.wait(200)
+    assert rest_of(floor) == []
+    floor.end(sell, "0.5")
+    assert rest_of(floor) == [("bybit", "sell", D("1.5"))]
+    floor.end(floor.submitted[2], "1.5", "99.9")
+    assert floor.result == "binance leg 25%, closed at bybit +0.34"
+    assert not floor.halts
+    assert not floor.given
+
+
 def test_a_leg_that_turns_out_gone_is_closed_like_any_other() -> None:
     floor = Gallery()
     buy, sell = floor.pair

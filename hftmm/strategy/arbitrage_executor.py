@@ -192,7 +192,7 @@ class ArbitrageExecutor:
         return ""
 
     def _unseen(self, book: OrderBook, side: Side, now_ns: int) -> str:
-        """Whether a book may still show what our last trade there took; "" if it does not."""
+        """That a book may still show what our last trade there took, one line; "" if it cannot."""
         fill = self._shots.traded.get((book.listing.key, side))
         if fill is None or now_ns - fill.received_ns > BOOK_WITHIN_NS:
             return ""

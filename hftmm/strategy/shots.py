@@ -35,6 +35,7 @@ class Shots:
         under_way: oldest first.
         traded: the newest trade of ours by listing key and side.
         stopped: why nothing new may be sent, one line; "" if it may.
+        config: what holds now.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Shots:
         halt: Callable[[str, str, int], None],
         ended: Callable[[Shot, int], None],
     ) -> None:
-        """`ended` is called with each shot that is over; the others see `ArbitrageExecutor`."""
+        """`ended` is called with each shot that is over; for the others see `ArbitrageExecutor`."""
         self.under_way: Final[list[Shot]] = []
         self.traded: Final[dict[tuple[str, Side], Fill]] = {}
         self.stopped = ""
