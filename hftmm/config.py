@@ -215,7 +215,7 @@ class LimitsConfig:
     max_total_position: Annotated[Decimal, _COINS] = Decimal("1.0")
     """Net position over all venues if every order of one side filled, base coins."""
     max_worst_case: Annotated[Decimal, _COINS] = Decimal("2.0")
-    """Positions of all venues added up, longs and shorts alike, if every order filled, base coins."""
+    """Positions of all venues added up, long or short, if every order filled, base coins."""
     max_daily_loss: Annotated[Decimal, _MONEY] = Decimal(1000)
     """Loss of the day over all venues, quote."""
     max_drawdown: Annotated[Decimal, _MONEY] = Decimal(1000)
