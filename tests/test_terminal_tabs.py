@@ -107,6 +107,17 @@ async def test_the_title_counts_live_orders_and_fills_and_marks_what_drifted() -
         assert "!" not in title
 
 
+async def test_orders_come_first_once_there_can_be_some_unless_a_tab_is_read() -> None:
+    async with trading(trading_snapshot(trades=False), press="alt+1") as it:
+        assert it.screen.query_one("#log").display
+        await show(it, trades=True)
+        assert it.screen.query_one("#orders").display
+    async with trading(trading_snapshot(trades=False), press="alt+0") as it:
+        await show(it, trades=True)
+        assert it.focused == "log"
+        assert it.screen.query_one("#log").display
+
+
 async def test_a_click_on_a_title_brings_its_tab() -> None:
     async with trading() as it:
         pane = it.screen.query_one(OrdersPane)

@@ -81,6 +81,7 @@ class DeskScreen(ActingScreen):
         self._inks: dict[tuple[str, bool], Ink] = {}
         self._groups: dict[tuple[str, bool], int] = {}
         self._shown: DeskSnapshot | None = None
+        self._traded = False
         self._newest_number: int | None = None
         self._newest_ns = now_ns()
         self._drawn_ns = 0
@@ -168,8 +169,11 @@ class DeskScreen(ActingScreen):
             self._settle_view(snapshot)
             self.notices.hear(snapshot.log, self._newest_ns)
             self._mark_kill(snapshot)
-            if self._shown is None and snapshot.trades and not self._notes:
-                self._bring("orders")
+            if snapshot.trades and not self._traded:
+                self._traded = True
+                # Orders come first, but for what the log has to say and who reads there.
+                if not self._notes and not isinstance(self._current, Tab):
+                    self._bring("orders")
             if self._frozen_since is None:
                 self._shown = snapshot
         picture = self.picture
