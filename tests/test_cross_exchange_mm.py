@@ -693,6 +693,9 @@ def test_what_is_passed_over_as_quiet_would_have_changed_nothing(
         draw_books(trial, books, tell=False)
         trial.floor.move()
         trial.settle()
+        for venue in VENUES:
+            bid, ask = trial.floor.standing(venue, "buy"), trial.floor.standing(venue, "sell")
+            assert bid is None or ask is None or bid.price < ask.price
         trial.forget()
         trial.floor.wait(120)
         assert not trial.floor.amended

@@ -227,6 +227,7 @@ class Floor:
             return self.answers.pop(0)
         order = self.orders[intent.client_id]
         assert order.amend is None, "one change at a time"
+        assert (intent.price, intent.size) != (order.price, order.size), "nothing changes"
         change = Amendment(
             intent.client_id, intent.listing, intent.side, intent.price, intent.size, ""
         )

@@ -260,7 +260,8 @@ class CrossExchangeMM:
         order = slot.order
         assert order is not None
         slot.reason = _reason(market, slot, wanted)
-        loses = market.loses(slot, wanted.offer.net)
+        # If a new quote may stand as high, all that is missing is the grain of floats.
+        loses = wanted.key < slot.key and market.loses(slot, wanted.offer.net)
         drifted = abs(wanted.key - slot.key) > market.terms.slack
         short = slot.left < TOP_UP * wanted.size
         if not (loses or drifted or short or slot.left > wanted.size + _GRAIN):
@@ -302,10 +303,7 @@ class CrossExchangeMM:
             order = answer
             self._slots[order.client_id] = slot
         assert order is not None
-        before = slot.left
         slot.hold(order)
-        # Until headroom is read again: what this order takes of it.
-        slot.view.room[slot.side] -= slot.left - before
         slot.refused = None
         slot.promise(market.views[wanted.offer.venue], slot.left)
         slot.reason = _reason(market, slot, wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hftmm.book.consolidated import Member
@@ -112,44 +112,35 @@ class View:
         self.own[1].sort()
         self.ours[:] = (sum(left for _, left in own) for own in self.own)
 
-    def worse_than(self, side: SideIndex, price: float) -> None:
-        """Its touch, as a hedge of that side's quotes, matters when it is worse than this."""
-        if side == 0:
-            self.low[0] = max(self.low[0], price)
-        else:
-            self.high[1] = min(self.high[1], price)
+    def open(self) -> None:
+        """Any touch is quiet, until bounds are set."""
+        low, high, need = self.low, self.high, self.need
+        low[0] = low[1] = need[0] = need[1] = 0.0
+        high[0] = high[1] = FAR
 
-    def better_than(self, side: SideIndex, price: float) -> None:
-        """The same when it is better."""
-        if side == 0:
-            self.high[0] = min(self.high[0], price)
-        else:
-            self.low[1] = max(self.low[1], price)
-
-    def gives_way(self, side: SideIndex, price: float) -> None:
-        """Its touch, in the way of its own quote on that side, matters beyond this."""
-        if side == 0:
-            self.high[1] = min(self.high[1], price)
-        else:
-            self.low[0] = max(self.low[0], price)
-
-    def settle(self, sides: set[SideIndex], size: float) -> None:
-        """Notes what there is now, from which news is told.
+    def close(self, quoted: Sequence[bool], size: float) -> None:
+        """Bounds are set: takes note of what there is now, from which news is told.
 
         Args:
-            sides: on which something is quoted. size: of a quote.
+            quoted: whether anything is, on each side. size: of a quote.
         """
-        book = self.member.book
-        for side, price, there in ((0, book.bid, book.bid_size), (1, book.ask, book.ask_size)):
-            self.low[side] = min(self.low[side], price)
-            self.high[side] = max(self.high[side], price)
-            self.deep[side] = None
-            if self.hedges and side in sides:
-                wants = self.promised[side] + size + self.ours[side]
-                self.wants[side] = self.need[side] = wants
-                if there < wants:
-                    self.deep[side] = book.walk(HEDGES[side], wants)
-                    self.need[side] = FAR
+        book, low, high = self.member.book, self.low, self.high
+        bid, ask = book.bid, book.ask
+        low[0], high[0] = min(low[0], bid), max(high[0], bid)
+        low[1], high[1] = min(low[1], ask), max(high[1], ask)
+        if self.hedges:
+            if quoted[0]:
+                self._count_on(0, book.bid_size, size)
+            if quoted[1]:
+                self._count_on(1, book.ask_size, size)
+
+    def _count_on(self, side: SideIndex, there: float, size: float) -> None:
+        wants = self.promised[side] + size + self.ours[side]
+        self.wants[side] = self.need[side] = wants
+        self.deep[side] = None
+        if there < wants:
+            self.deep[side] = self.member.book.walk(HEDGES[side], wants)
+            self.need[side] = FAR
 
     def stirred(self, side: SideIndex, book: OrderBook) -> bool:
         """The touch has less than what is needed of it: whether that is news."""
@@ -162,6 +153,7 @@ class Slot:
 
     Attributes:
         key, left: of the live order as it was asked for last: sign * ticks, and base coins.
+        hedges: who may hedge it.
         hedge: the view whose depth it counts on. promised: how much of it.
         back: ticks further away than the touch allows, after rejections.
         retry_ns: when what was refused may be tried again; `refused`: what that was.
@@ -176,6 +168,7 @@ class Slot:
         "back",
         "bounds",
         "hedge",
+        "hedges",
         "key",
         "left",
         "news",
@@ -198,6 +191,7 @@ class Slot:
         self.order: Order | None = None
         self.key = 0
         self.left = 0.0
+        self.hedges: tuple[View, ...] = ()
         self.hedge: View | None = None
         self.promised = 0.0
         self.back = 0

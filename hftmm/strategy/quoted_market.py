@@ -28,6 +28,8 @@ from hftmm.strategy.quoting import (
 
 TOP_UP: Final = 0.5
 """A quote that has less than this of its size left is made whole, at the cost of its place."""
+_ANYWHERE: Final = 1 << 62
+"""A key that no price has."""
 BOTH: Final[tuple[SideIndex, SideIndex]] = (0, 1)
 
 
@@ -76,6 +78,8 @@ class QuotedMarket:
         ]
         for bid, ask in zip(self.slots[::2], self.slots[1::2], strict=True):
             bid.twin, ask.twin = ask, bid
+            hedges = [view for view in self.views if view.hedges and view is not bid.view]
+            bid.hedges = ask.hedges = tuple(hedges)
         self.blocked = ""
         self.dirty = True
         self.news = False
@@ -130,15 +134,14 @@ class QuotedMarket:
             return True
         if sign * ((own.ask if side == 0 else own.bid) - slot.touch) > bounds.touch:
             return True
-        for view in self.views:
-            if view.hedges and view is not slot.view:
-                book = view.member.book
-                price, there = (book.bid, book.bid_size) if side == 0 else (book.ask, book.ask_size)
-                net = sign * price * view.pay[side]
-                if there < view.need[side] or net > bounds.better:
-                    return True
-                if view is slot.hedge and net < bounds.net:
-                    return True
+        for view in slot.hedges:
+            book = view.member.book
+            price, there = (book.bid, book.bid_size) if side == 0 else (book.ask, book.ask_size)
+            net = sign * price * view.pay[side]
+            if there < view.need[side] or net > bounds.better:
+                return True
+            if view is slot.hedge and net < bounds.net:
+                return True
         return False
 
     # ---- what is kept in Decimals -------------------------------------------------------------
@@ -196,18 +199,15 @@ class QuotedMarket:
             return Reason("no best bid and ask")
         # Headroom is what is left beside the order that stands there already.
         size = max(0.0, min(self.terms.size, view.room[side] + slot.left))
-        offers = [
-            self._offer(slot, hedge, size)
-            for hedge in self.views
-            if hedge.hedges and hedge is not view
-        ]
+        offers = [self._offer(slot, hedge, size) for hedge in slot.hedges]
         offer = best(sign, offers, size)
         if offer is None:
             return max(offers, key=lambda o: o.size).reason if offers else Reason("no hedge venue")
         touch = view.member.book
         opposite, there = (touch.ask, touch.ask_size) if side == 0 else (touch.bid, touch.bid_size)
-        free = opposite if there > 0.0 else sign * FAR
-        most = ceil(sign * free / view.tick - 1e-6) - 1 - slot.back if abs(free) < FAR else 1 << 62
+        most = _ANYWHERE
+        if there > 0.0:
+            most = ceil(sign * opposite / view.tick - 1e-6) - 1 - slot.back
         twin = slot.twin
         if twin is not None and twin.order is not None:
             most = min(most, -twin.key - 1)
@@ -288,31 +288,40 @@ class QuotedMarket:
 
     def watch(self) -> None:
         """Notes how far the market may go before any standing quote is to be moved."""
-        self.expires_ns = NEVER_NS
-        low, high = 0.0, FAR
-        sides = set()
+        expires_ns, max_age_ns = NEVER_NS, self.terms.max_age_ns
+        lowest, highest = 0.0, FAR
+        quoted = [False, False]
         for view in self.views:
-            view.low[:], view.high[:], view.need[:] = (0.0, 0.0), (FAR, FAR), (0.0, 0.0)
+            view.open()
         for slot in self.slots:
-            bounds, hedge, view = slot.bounds, slot.hedge, slot.view
+            bounds, hedge = slot.bounds, slot.hedge
             if bounds is None or hedge is None:
                 continue
-            sign, side = slot.sign, slot.side
-            sides.add(side)
-            heard_ns = hedge.member.book.received_ns
-            self.expires_ns = min(self.expires_ns, heard_ns + self.terms.max_age_ns + 1)
-            hedge.worse_than(side, sign * bounds.net / hedge.pay[side])
-            if bounds.better < FAR:
-                for other in self.views:
-                    if other.hedges and other is not view:
-                        other.better_than(side, sign * bounds.better / other.pay[side])
-            if bounds.touch < FAR:
-                view.gives_way(side, slot.touch + sign * bounds.touch)
+            side = slot.side
+            net, better, spread, wider, touch = bounds
+            quoted[side] = True
+            expires_ns = min(expires_ns, hedge.member.book.received_ns + max_age_ns + 1)
             if side == 0:
-                low, high = max(low, bounds.spread), min(high, bounds.wider)
+                hedge.low[0] = max(hedge.low[0], net / hedge.pay[0])
+                lowest, highest = max(lowest, spread), min(highest, wider)
+                if better < FAR:
+                    for view in slot.hedges:
+                        view.high[0] = min(view.high[0], better / view.pay[0])
+                elif touch < FAR:
+                    high = slot.view.high
+                    high[1] = min(high[1], slot.touch + touch)
             else:
-                low, high = max(low, -bounds.wider), min(high, -bounds.spread)
+                hedge.high[1] = min(hedge.high[1], -net / hedge.pay[1])
+                lowest, highest = max(lowest, -wider), min(highest, -spread)
+                if better < FAR:
+                    for view in slot.hedges:
+                        view.low[1] = max(view.low[1], -better / view.pay[1])
+                elif touch < FAR:
+                    low = slot.view.low
+                    low[0] = max(low[0], slot.touch - touch)
+        self.expires_ns = expires_ns
         # What lies outside already was decided on, and is news again only when it goes further.
-        self._low, self._high = min(2.0 * low, 2.0 * self._mid), max(2.0 * high, 2.0 * self._mid)
+        mid = self._mid
+        self._low, self._high = 2.0 * min(lowest, mid), 2.0 * max(highest, mid)
         for view in self.views:
-            view.settle(sides, self.terms.size)
+            view.close(quoted, self.terms.size)
