@@ -484,7 +484,7 @@ def test_flattening_may_be_added_to_a_kill_and_is_not_done_unasked() -> None:
     desk.wait(5 * SECOND)
     assert desk.pads.sent == []
     assert desk.row("okx").positions == "BTC/USDT:USDT +0.5"
-    desk.kill(flatten=True)
+    assert desk.kill(flatten=True) == "killed already: operator; flattening"
     desk.wait(10 * MS)
     assert len(desk.pads.sent) == 1
 
@@ -496,6 +496,8 @@ def test_a_halt_cancels_what_stands_there_then_and_lets_reducing_orders_pass() -
     desk = Desk(okx="c")
     desk.switch.halt("okx", "daily loss", START)
     assert desk.pads.taken() == ["hold okx daily loss", "cancel okx c", "ask okx"]
+    desk.switch.halt("okx", "exposure", START)
+    assert desk.pads.taken() == ["hold okx exposure"]
     desk.pads.orders["okx"] = {"c", "hedge"}
     assert "hedge" not in "".join(desk.wait(5 * SECOND))
     assert desk.switch.resume("okx", desk.now_ns).startswith("okx stays halted: ")

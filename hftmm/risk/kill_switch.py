@@ -67,7 +67,7 @@ class KillSwitch:
                     clearing.hurry(now_ns)
             if flatten:
                 self._flatten(now_ns)
-            return f"killed already: {self.reason}"
+            return f"killed already: {self.reason}{'; flattening' if flatten else ''}"
         self._latch(reason, now_ns, persist=True)
         if flatten:
             self._flatten(now_ns)
@@ -128,14 +128,14 @@ class KillSwitch:
 
     def halt(self, venue: str, why: str, now_ns: int) -> None:
         """Stops one venue: the orders that stand there now are canceled, verified; only reducing
-        ones pass until `resume`.
+        ones pass until `resume`. Once more while they are being canceled, it only names why.
         """
         self._brakes.hold(venue, why)
         self._brakes.note("warning", venue, "halt", why, now_ns)
-        only = frozenset(self._brakes.live(venue))
-        kinds = self._venues.get(venue)
-        if kinds is None or venue in self._clearings:
+        kinds, known = self._venues.get(venue), self._halts.get(venue)
+        if kinds is None or venue in self._clearings or (known is not None and not known.verified):
             return
+        only = frozenset(self._brakes.live(venue))
         clearing = self._halts[venue] = Clearing(venue, kinds, self._brakes, only=only)
         clearing.cancel(now_ns)
         clearing.ask(now_ns)
