@@ -84,13 +84,13 @@ class Gallery(Floor):
     def quote(
         self, venue: str, bids: Rows, asks: Rows, *, tell: bool = True, age_ms: int = 0
     ) -> None:
-        """Stamped by the venue so long ago as it was heard."""
-        now_ns = self.now_ns
+        """Made so long ago; by its stamp if it has one, else by when it was heard."""
         super().quote(venue, bids, asks, tell=False)
         held = self.members[venue].book
-        held.received_ns = now_ns - age_ms * MS
         if self.stamped:
-            held.ints[0, VENUE_MS] = held.received_ns // MS
+            held.ints[0, VENUE_MS] = self.now_ns // MS - age_ms
+        else:
+            held.received_ns = self.now_ns - age_ms * MS
         if tell:
             self.move()
 

@@ -230,7 +230,8 @@ def test_a_book_that_may_still_show_what_we_took_is_not_shot_at(stamped: bool) -
         floor.fill(order, "1", fee=D(0))
         floor.end(order)
     assert floor.result == "filled 50% +0.98"
-    floor.quote("okx", [(9_990, 9.0)], [(10_000, 2.0)], age_ms=1)
+    floor.now_ns += 5 * MS
+    floor.quote("okx", [(9_990, 9.0)], [(10_000, 2.0)], age_ms=6)
     assert floor.seen.untaken == "okx does not show our last trade there yet"
     floor.now_ns += 10 * MS
     floor.quote("okx", [(9_990, 9.0)], [(10_000, 2.0)])
@@ -854,13 +855,14 @@ def test_trades_that_are_told_after_the_end_of_their_orders_are_waited_for() -> 
 
 def test_trades_that_are_not_told_by_the_deadline_count_when_they_are() -> None:
     floor = called_filled()
+    buy, sell = floor.pair
+    floor.fill(buy, "2", fee=D(0))
     floor.wait(480)
     assert not floor.halts
     assert floor.executor.shown(floor.now_ns).state == "watching"
     assert floor.result == "filled (trades not told yet)"
     assert floor.detector.totals.realised == 0
-    for order in floor.pair:
-        floor.fill(order, "2", fee=D(0))
+    floor.fill(sell, "2", fee=D(0))
     assert floor.result == "filled +1.96"
     assert floor.detector.totals.realised == D("1.96")
     assert floor.detector.totals.outcomes == {Outcome.FILLED: 1}

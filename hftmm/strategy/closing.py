@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.core.instrument import Listing, Side
-from hftmm.execution.hedge_ladder import least_size
 from hftmm.execution.trader import Trader
 from hftmm.strategy.taking import reach
 
@@ -41,8 +40,6 @@ def ways(
         if not size:
             continue
         price = within.limit(listing, side, taken.worst, slippage_bps)
-        if size < least_size(listing, float(price)):
-            continue
         average = taken.value / taken.size
         net = average * (member.buy_cost if side == "buy" else member.sell_yield)
         found.append(Way(listing, size, price, net))
