@@ -226,6 +226,7 @@ class CrossExchangeMM:
             hedge = market.views[wanted.offer.venue]
             if slot.order is None:
                 slot.promise(hedge, wanted.size)
+                slot.front = wanted.key
                 moves.append((slot, wanted))
             elif slot.standing:
                 slot.promise(hedge, slot.left)
@@ -234,6 +235,7 @@ class CrossExchangeMM:
                         market.bound(slot, wanted)
                     case Verdict.MOVES:
                         slot.promise(hedge, max(slot.left, wanted.size))
+                        slot.front = max(slot.key, wanted.key)
                         moves.append((slot, wanted))
         for slot, wanted in moves:
             if self._send(market, slot, wanted, now_ns):
@@ -288,7 +290,7 @@ class CrossExchangeMM:
         if order is None:
             same = slot.refused is None or slot.refused == (key, wanted.size)
             if now_ns < slot.retry_ns and same:
-                slot.promise(None, 0.0)
+                slot.release()
                 return False
             intent = OrderIntent(self.code, listing, SIDES[slot.side], price, size, post_only=True)
             answer = self._trader.submit(intent, now_ns)
@@ -325,8 +327,9 @@ class CrossExchangeMM:
             slot.retry_ns, slot.refused = now_ns + PAUSE_NS, (wanted.key, wanted.size)
         order = slot.order
         if order is None:
-            slot.promise(None, 0.0)
+            slot.release()
             return False
+        slot.hold(order)
         if market.loses(slot, wanted.offer.net):
             self._cancel(slot, order, now_ns)
             return False

@@ -153,6 +153,8 @@ class Slot:
 
     Attributes:
         key, left: of the live order as it was asked for last: sign * ticks, and base coins.
+        front: the greatest key at which it may trade, or will by the decision under way; None
+            if it cannot.
         hedges: who may hedge it.
         hedge: the view whose depth it counts on. promised: how much of it.
         back: ticks further away than the touch allows, after rejections.
@@ -167,6 +169,7 @@ class Slot:
     __slots__ = (
         "back",
         "bounds",
+        "front",
         "hedge",
         "hedges",
         "key",
@@ -190,6 +193,7 @@ class Slot:
         self.sign: Final = SIGNS[side]
         self.order: Order | None = None
         self.key = 0
+        self.front: int | None = None
         self.left = 0.0
         self.hedges: tuple[View, ...] = ()
         self.hedge: View | None = None
@@ -218,13 +222,17 @@ class Slot:
         """Its order is this one, or changed."""
         self.order = order
         terms = order if order.amend is None else order.amend
-        self.key = self.sign * round(terms.price / order.listing.tick)
+        tick = order.listing.tick
+        self.key = self.sign * round(terms.price / tick)
+        self.front = self.key
+        if order.amend is not None:
+            self.front = max(self.key, self.sign * round(order.price / tick))
         self.left = float(terms.size - order.filled)
         self.view.own_changed = True
 
     def release(self) -> None:
         """Its order is gone."""
-        self.order = self.bounds = None
+        self.order = self.bounds = self.front = None
         self.key, self.left = 0, 0.0
         self.promise(None, 0.0)
 

@@ -209,8 +209,8 @@ class QuotedMarket:
         if there > 0.0:
             most = ceil(sign * opposite / view.tick - 1e-6) - 1 - slot.back
         twin = slot.twin
-        if twin is not None and twin.order is not None:
-            most = min(most, -twin.key - 1)
+        if twin is not None and twin.front is not None:
+            most = min(most, -twin.front - 1)
         if slot.order is not None:
             # What stands there is not moved back by a touch that comes to it: it trades.
             most = max(most, slot.key)
