@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from hftmm.core.instrument import Listing, Side
+from hftmm.core.instrument import Kind, Listing, Side
+
+_ZERO = Decimal(0)
 
 
 class OrderState(StrEnum):
@@ -193,6 +195,21 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     maker: bool
     venue_ns: int
     received_ns: int
+
+    @property
+    def fee_in_base(self) -> Decimal:
+        """Base coins that went for the fee, on spot where the venue takes it from what is bought;
+        0 otherwise, or while the fee is not told.
+        """
+        listing = self.listing
+        if self.fee is None or listing.kind is not Kind.SPOT or self.fee_asset != listing.base:
+            return _ZERO
+        return self.fee
+
+    @property
+    def held(self) -> Decimal:
+        """By how much it changed what is held: base coins, negative if less."""
+        return (self.size if self.side == "buy" else -self.size) - self.fee_in_base
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):

@@ -354,10 +354,7 @@ class Trading:
             portfolio.filled(fill, now_ns)
             if manager.ids.strategy(fill.client_id) != BY_HAND:
                 symbol, venue = fill.listing.symbol, fill.listing.venue
-                signed = fill.size if fill.side == "buy" else -fill.size
-                if fill.fee_asset == fill.listing.base and fill.fee is not None:
-                    signed -= fill.fee
-                open_amounts[symbol] = (open_amounts.get(symbol, (ZERO, ""))[0] + signed, venue)
+                open_amounts[symbol] = (open_amounts.get(symbol, (ZERO, ""))[0] + fill.held, venue)
         for funding in history.fundings:
             portfolio.funded(funding, now_ns)
         manager.restore_fills(history.trades)
@@ -450,9 +447,8 @@ class Trading:
         if code == MARKET_MAKING:
             self.hedger.maker_filled(fill, now_ns)
         elif code not in {ARBITRAGE, HEDGING, BY_HAND}:
-            signed = fill.size if fill.side == "buy" else -fill.size
             listing = fill.listing
-            self.hedger.take_over(listing.symbol, signed, listing.venue, "flattened", now_ns)
+            self.hedger.take_over(listing.symbol, fill.held, listing.venue, "flattened", now_ns)
 
     def _booked(self, traded: Traded, now_ns: int) -> None:
         self.results.booked(traded, now_ns)

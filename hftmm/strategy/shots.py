@@ -127,8 +127,7 @@ class Shots:
             self._follow(shot, now_ns)
             return
         listing = fill.listing
-        amount = fill.size if fill.side == "buy" else -fill.size
-        self._give(listing.symbol, amount, listing.venue, f"{client_id} traded late", now_ns)
+        self._give(listing.symbol, fill.held, listing.venue, f"{client_id} traded late", now_ns)
 
     def fee_told(self, fill: Fill, now_ns: int) -> None:
         """The fee of a fill that came without one."""
@@ -136,6 +135,10 @@ class Shots:
         if shot is not None:
             shot.fee_told(fill)
             self._follow(shot, now_ns)
+        elif fee := fill.fee_in_base:
+            listing = fill.listing
+            why = f"fee of {fill.client_id} told late"
+            self._give(listing.symbol, -fee, listing.venue, why, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Time passed: shots have deadlines."""
