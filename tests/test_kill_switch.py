@@ -12,7 +12,7 @@ from hftmm.core.instrument import Kind, Listing, Side
 from hftmm.core.order import OrderAnswer, OrderIntent, Rejection, TimeInForce
 from hftmm.desk.snapshot import VenueKill
 from hftmm.risk.approval import Approved
-from hftmm.risk.clearing import ANSWER_NS
+from hftmm.risk.clearing import ANSWER_NS, HURRY_NS
 from hftmm.risk.flattening import PAUSE_NS, TRIES
 from hftmm.risk.kill_switch import WORD, KillSwitch, told
 from tests.books import MS, SECOND, listing
@@ -161,9 +161,11 @@ def test_a_kill_during_a_kill_hurries_those_that_are_not_at_zero_and_does_nothin
     desk = Desk(binance="a", okx="c")
     desk.kill()
     desk.empty("binance", "bybit")
-    desk.pads.taken()
-    assert desk.kill() == "killed already: operator"
+    desk.wait(HURRY_NS)
+    for _ in range(30):
+        assert desk.kill() == "killed already: operator"
     assert desk.pads.taken() == ["cancel okx c bulk", "ask okx"]
+    assert desk.wait(HURRY_NS) == ["cancel okx c bulk", "ask okx"]
     shown = desk.switch.shown(desk.now_ns)
     assert shown is not None
     assert shown.ns == START
@@ -272,6 +274,7 @@ def test_a_venue_that_is_down_says_so_and_is_asked_as_soon_as_it_is_back() -> No
     assert desk.wait(ANSWER_NS) == ["cancel okx c bulk", "ask okx"]
     assert desk.row("okx").problem == "not connected; 1 order not known to be gone"
     desk.pads.down.clear()
+    desk.wait(HURRY_NS)
     desk.switch.back("okx", desk.now_ns)
     assert desk.pads.taken() == ["cancel okx c bulk", "ask okx"]
     desk.empty("okx")

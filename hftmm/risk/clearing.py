@@ -15,6 +15,8 @@ ANSWER_NS: Final = 3_000 * _MS
 """A list of open orders that takes longer is asked for again."""
 PAUSES_NS: Final = tuple(ms * _MS for ms in (100, 200, 400, 800, 1_600, 3_000))
 """Before what still stands is canceled again; the last one repeats."""
+HURRY_NS: Final = 500 * _MS
+"""Between two tries at least, however often somebody wants one: venues ban who asks too much."""
 WATCH_NS: Final = tuple(ms * _MS for ms in (500, 2_000, 10_000))
 """After a venue showed zero, before it is asked once more; the last one repeats."""
 _GONE: Final = frozenset({Rejection.UNKNOWN_ORDER, Rejection.ALREADY_DONE})
@@ -61,6 +63,7 @@ class Clearing:
         self._only: Final = only
         self._began_ns = 0
         self._since_ns = 0
+        self._tried_ns = 0
         self._asked_ns = 0
         self._due_ns = 0
         self._round = 0
@@ -90,9 +93,13 @@ class Clearing:
         self._brakes.ask_open(self.venue, now_ns)
 
     def hurry(self, now_ns: int) -> None:
-        """Whatever it waits for, it tries again now."""
+        """Whatever it waits for, it tries again now, or as soon as that is wise."""
         self._round = 0
-        self._again(now_ns)
+        due_ns = self._tried_ns + HURRY_NS
+        if now_ns >= due_ns:
+            self._again(now_ns)
+        elif not self._due_ns or due_ns < self._due_ns:
+            self._due_ns = due_ns
 
     def tick(self, now_ns: int) -> None:
         """Does what is due."""
@@ -169,6 +176,7 @@ class Clearing:
         return mine if self._only is None else mine & self._only
 
     def _cancel(self, now_ns: int) -> None:
+        self._tried_ns = now_ns
         standing = self._standing()
         self._sent.update(standing)
         self._brakes.cancel(self.venue, standing, now_ns, bulk=self._bulk)
