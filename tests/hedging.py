@@ -12,7 +12,7 @@ from hftmm.core.instrument import Kind, Listing, Side
 from hftmm.core.order import Fill, OrderState
 from hftmm.execution.hedger import Hedger
 from hftmm.execution.order import Order
-from tests.books import Rows
+from tests.books import MS, Rows
 from tests.trading_floor import VENUES, Floor
 
 DEEP: Rows = ((10_000, 10.0), (9_990, 100.0))
@@ -134,8 +134,14 @@ class HedgeFloor(Floor):
         self.hedger.changed(order, self.now_ns)
         self.act()
 
-    def wait(self, ms: int) -> None:
-        super().wait(ms)
+    def wait(self, ms: int, step_ms: int = 20) -> None:
+        """Time passes, and is told, in steps of so much at most."""
+        end_ns = self.now_ns + ms * MS
+        while self.now_ns < end_ns:
+            self.now_ns = min(self.now_ns + step_ms * MS, end_ns)
+            self.books[self.symbol].review(self.now_ns)
+            self.hedger.tick(self.now_ns)
+            self.hedger.act(self.now_ns)
         self.hedger._check()
 
     @property

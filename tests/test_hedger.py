@@ -393,6 +393,16 @@ def test_a_fill_told_later_than_the_end_of_its_order_is_waited_for() -> None:
     assert len(floor.hedges) == 2
 
 
+def test_a_fill_that_the_order_counts_and_nobody_told_of_yet_is_not_hedged_again() -> None:
+    floor = HedgeFloor()
+    floor.maker("binance", "buy", "0.5")
+    order = floor.submitted[0]
+    order.booked = order.filled = D("0.5")
+    order.state = OrderState.FILLED
+    floor.maker("binance", "buy", "0.1")
+    assert [size for _, _, size, _ in floor.hedges] == ["0.500", "0.100"]
+
+
 def test_a_fill_that_nobody_announced_turns_the_exposure_and_is_hedged_back() -> None:
     floor = HedgeFloor()
     floor.maker("binance", "buy", "0.5")

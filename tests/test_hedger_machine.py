@@ -14,7 +14,7 @@ from hftmm.core.order import OrderIntent, OrderState, Rejection
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
 from hftmm.risk.approval import Refused
-from tests.books import MS, listing
+from tests.books import listing
 from tests.hedging import DEEP, DEEP_ASKS, HedgeFloor
 from tests.trading_floor import VENUES
 
@@ -42,15 +42,6 @@ class WatchedFloor(HedgeFloor):
         assert intent.size + coming <= held * sign, (intent, coming, held)
         assert intent.size % intent.listing.lot == 0
         return super().submit(intent, now_ns)
-
-    def wait(self, ms: int) -> None:
-        """Time passes in few steps: what they miss, a step later sees."""
-        step_ns = max(20, ms // 20) * MS
-        end_ns = self.now_ns + ms * MS
-        while self.now_ns < end_ns:
-            self.now_ns = min(self.now_ns + step_ns, end_ns)
-            self.hedger.tick(self.now_ns)
-        self.hedger._check()
 
 
 class Hedging(RuleBasedStateMachine):
@@ -145,7 +136,7 @@ class Hedging(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 20, 200, 1_200, 6_000]))
     def time_passes(self, ms: int) -> None:
         self.floor.act()
-        self.floor.wait(ms)
+        self.floor.wait(ms, max(20, ms // 20))
 
     @invariant()
     def what_is_open_is_what_was_traded(self) -> None:
@@ -182,7 +173,7 @@ class Hedging(RuleBasedStateMachine):
             floor.why_closed.clear()
             for order in floor.alive:
                 floor.done(order)
-            floor.wait(10_500)
+            floor.wait(10_500, 500)
         assert floor.alive == []
         assert abs(floor.open) < Decimal("0.002"), floor.open
         assert floor.hedger.unhedged_ms(floor.now_ns) is None, floor.hedger.shown(floor.now_ns)

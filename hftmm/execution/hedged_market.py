@@ -12,16 +12,29 @@ _MILLISECOND: Final = 1_000_000
 
 
 class Sent:
-    """A hedge order. Attributes: step: of the ladder. late: it was not final in its time."""
+    """A hedge order.
 
-    __slots__ = ("ended", "late", "ns", "order", "step")
+    Attributes:
+        step: of the ladder. late: it was not final in its time. ended: its end was dealt with.
+        told: base coins of it that the clock has counted. News of an order and of its fills come
+            one after the other, so the order itself may be ahead.
+    """
+
+    __slots__ = ("ended", "late", "ns", "order", "step", "told")
 
     def __init__(self, order: Order, step: int, now_ns: int) -> None:
         self.order: Final = order
         self.step: Final = step
         self.ns: Final = now_ns
+        self.told = order.booked
         self.late = False
         self.ended = False
+
+    @property
+    def coming(self) -> Decimal:
+        """Base coins that it may still close, all of it while nobody vouches for less."""
+        order = self.order
+        return max((order.size if order.live else order.filled) - self.told, ZERO)
 
 
 class HedgedMarket:
@@ -98,7 +111,7 @@ class HedgedMarket:
         coming = ZERO
         for sent in self.flight.values():
             if (sent.order.side == "sell") is (sign > 0):
-                coming += sent.order.at_risk
+                coming += sent.coming
         return max(abs(amount) - coming, ZERO) * sign
 
     def fly(self, order: Order, now_ns: int) -> Sent:
@@ -115,7 +128,7 @@ class HedgedMarket:
     def land(self) -> None:
         """Lets go of orders that nothing more can come of."""
         for client_id, sent in list(self.flight.items()):
-            if not sent.order.live and not sent.order.at_risk:
+            if not sent.order.live and not sent.coming:
                 del self.flight[client_id]
 
     def climb(self, step: int, now_ns: int) -> None:
@@ -146,7 +159,7 @@ class HedgedMarket:
         """How much is open for how long, and why: one line."""
         text = f"{plain(self.clock.amount)} open for {self.age_ns(now_ns) / _MILLISECOND:.0f} ms"
         doubts = [
-            f"{sent.order.listing.venue} {plain(sent.order.at_risk)} {sent.order.state}"
+            f"{sent.order.listing.venue} {plain(sent.coming)} {sent.order.state}"
             for sent in self.flight.values()
         ]
         reasons = [f"{venue} {why}" for venue, why in self.why.items()]

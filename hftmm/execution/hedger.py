@@ -74,17 +74,20 @@ class Hedger:
 
     def maker_filled(self, fill: Fill, now_ns: int) -> None:
         """A quote traded: what it left open is hedged by the next `act`."""
-        amount = _held(fill)
-        self._add(fill.listing, amount, now_ns, fill.price, trade_key(fill), "netted")
+        self._add(fill.listing, fill.held, now_ns, fill.price, trade_key(fill), "netted")
 
     def filled(self, fill: Fill, order: Order | None, now_ns: int) -> None:
         """A hedge traded."""
-        self._add(fill.listing, _held(fill), now_ns, fill.price, "", "hedged")
-        self._market(fill.listing.symbol).attempts = 0
+        self._add(fill.listing, fill.held, now_ns, fill.price, "", "hedged")
+        market = self._market(fill.listing.symbol)
+        market.attempts = 0
+        sent = market.flight.get(fill.client_id if order is None else order.client_id)
+        if sent is not None:
+            sent.told += fill.size
 
     def fee_told(self, fill: Fill, now_ns: int) -> None:
         """The fee of a fill, of market making or of ours, that came without one."""
-        self._add(fill.listing, -_fee_in_base(fill), now_ns, None, "", "netted")
+        self._add(fill.listing, -fill.fee_in_base, now_ns, None, "", "netted")
 
     def take_over(self, symbol: str, amount: Decimal, venue: str, why: str, now_ns: int) -> None:
         """Others leave it what they could not close.
@@ -137,7 +140,9 @@ class Hedger:
             self._judge(market, now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Time passed: steps that took too long, clocks that ran out, rounds that begin."""
+        """Time passed: steps that took too long, clocks that ran out, rounds that begin. What
+        follows from that waits for `act`, before which all news must be told.
+        """
         for market in [*self._markets.values()]:
             if not market.idle:
                 for sent in market.flight.values():
@@ -148,7 +153,6 @@ class Hedger:
                     market.round(now_ns)
                     self._due[market.symbol] = market
             self._judge(market, now_ns)
-        self.act(now_ns)
 
     def switch(self, on: bool, why: str, now_ns: int) -> None:
         """Off: no hedge leaves, live ones are canceled. On: goes on with what is open."""
@@ -465,16 +469,3 @@ class Hedger:
 def trade_key(fill: Fill) -> str:
     """Names a trade: its listing's key and its id, `okx BTC/USDT 123`."""
     return f"{fill.listing.key} {fill.trade_id}"
-
-
-def _held(fill: Fill) -> Decimal:
-    """By how much it changed what is held; of spot, a fee in the base coin is part of that."""
-    size = fill.size if fill.side == "buy" else -fill.size
-    return size - _fee_in_base(fill)
-
-
-def _fee_in_base(fill: Fill) -> Decimal:
-    listing = fill.listing
-    if listing.kind is not Kind.SPOT or fill.fee is None or fill.fee_asset != listing.base:
-        return ZERO
-    return fill.fee
