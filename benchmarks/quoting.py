@@ -1,10 +1,10 @@
 """CPU of market making after a frame: how often it is quiet, and what a decision costs.
 
-    python benchmarks/quoting.py CAPTURE [--rounds N] [--lag FRAMES]
+    python -m benchmarks.quoting CAPTURE [--rounds N] [--lag FRAMES]
 
 The depth frames of a recording of one market are played on three venues, each some frames behind
 the one before, and market making is told after every one whose touch moved, as an engine does. Its
-orders are answered at once; sending them is not counted, deciding on them is. Ratios are to the
+orders are made, and answered at once; no byte of them is sent. Ratios are to the
 bare decode of the same frames (see `wire_to_nbbo.py`) in the same round.
 """
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hftmm.config import Config, MarketMakingConfig
-from hftmm.core.fees import NO_FEES, FeeRates
+from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind
 from hftmm.core.order import OrderRequest, OrderState, Rejection
 from hftmm.desk.snapshot import QuoteRow
@@ -22,7 +22,7 @@ from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
 from tests.books import MS, listing
-from tests.trading_floor import FEES, RULES, VENUES, Floor, free
+from tests.trading_floor import RULES, VENUES, Floor
 
 PERP = "BTC/USDT:USDT"
 CALM = MarketMakingConfig(
@@ -438,6 +438,19 @@ def test_thinner_depth_than_a_quote_counts_on_makes_it_smaller() -> None:
     assert {each.size for each in trial.floor.amended} == {Decimal("0.6")}
 
 
+def test_our_two_quotes_at_a_venue_do_not_meet_while_they_change_places() -> None:
+    trial = pair(replace(CALM, cancel_edge_bps=-500.0)).start()
+    trial.show("binance", 9_000, 11_000, tell=False)
+    trial.show("okx", 10_100, 10_102)
+    ask = trial.order("binance", "sell")
+    assert ask.amend is not None
+    bid = trial.order("binance", "buy")
+    assert bid.amend is not None
+    assert bid.amend.price < ask.price
+    trial.settle()
+    assert bid.price == Decimal("100.91")
+
+
 def test_two_quotes_that_want_the_same_depth_do_not_chase_each_other() -> None:
     making = replace(CALM, order_size=0.4, cancel_edge_bps=-500.0, requote_ticks=0)
     trial = Trial(making)
@@ -776,9 +789,3 @@ def test_every_key_changed_changes_what_is_quoted(name: str) -> None:
     assert getattr(base, name) != key.value
     other = replace(base, **{name: key.value})  # type: ignore[arg-type]  # keys of the section
     assert key.see(Trial(base)) != key.see(Trial(other))
-
-
-def test_nothing_against_quoting_is_an_empty_word() -> None:
-    """The floor's own default, as the hedger says it."""
-    assert free(PERP) == ""
-    assert FEES.taker > NO_FEES.taker

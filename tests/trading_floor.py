@@ -282,8 +282,3 @@ class Floor:
 
     def _strategies_of(self, order: Order) -> list[Strategy]:
         return [each for each in self.strategies if each.code == order.strategy]
-
-
-def free(symbol: str) -> str:
-    """Nothing stands against quoting."""
-    return ""
