@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from hftmm.config import Config, HedgingConfig
-from hftmm.core.instrument import Kind, Listing, Side
+from hftmm.core.instrument import Kind, Side
 from hftmm.core.order import Fill, OrderIntent, OrderState, Rejection, TimeInForce
 from hftmm.desk.snapshot import StrategyRow
 from hftmm.execution.exposure_clock import Stories, plain
@@ -74,12 +74,14 @@ class Hedger:
 
     def maker_filled(self, fill: Fill, now_ns: int) -> None:
         """A quote traded: what it left open is hedged by the next `act`."""
-        self._add(fill.listing, fill.held, now_ns, fill.price, trade_key(fill), "netted")
+        listing = fill.listing
+        self._open(listing.symbol, listing.venue, fill.held, now_ns, fill.price, trade_key(fill))
 
     def filled(self, fill: Fill, order: Order | None, now_ns: int) -> None:
         """A hedge traded."""
-        self._add(fill.listing, fill.held, now_ns, fill.price, "", "hedged")
-        market = self._market(fill.listing.symbol)
+        listing = fill.listing
+        self._open(listing.symbol, listing.venue, fill.held, now_ns, fill.price, verb="hedged")
+        market = self._market(listing.symbol)
         market.attempts = 0
         sent = market.flight.get(fill.client_id if order is None else order.client_id)
         if sent is not None:
@@ -87,7 +89,8 @@ class Hedger:
 
     def fee_told(self, fill: Fill, now_ns: int) -> None:
         """The fee of a fill, of market making or of ours, that came without one."""
-        self._add(fill.listing, -fill.fee_in_base, now_ns, None, "", "netted")
+        listing = fill.listing
+        self._open(listing.symbol, listing.venue, -fill.fee_in_base, now_ns)
 
     def take_over(self, symbol: str, amount: Decimal, venue: str, why: str, now_ns: int) -> None:
         """Others leave it what they could not close.
@@ -97,7 +100,7 @@ class Hedger:
         """
         text = f"{symbol} {plain(amount)} taken over: {why}"
         self._trader.note("warning", venue, "hedge", text, now_ns)
-        self._open(self._market(symbol), amount, venue, now_ns, None, "", "netted")
+        self._open(symbol, venue, amount, now_ns)
 
     def restore(self, symbol: str, amount: Decimal, venue: str, now_ns: int) -> None:
         """What an earlier run left open; its clock begins now. Call it before the first `act`."""
@@ -234,28 +237,17 @@ class Hedger:
             market = self._markets[symbol] = HedgedMarket(symbol)
         return market
 
-    def _add(
-        self,
-        listing: Listing,
-        amount: Decimal,
-        now_ns: int,
-        price: Decimal | None,
-        trade: str,
-        verb: str,
-    ) -> None:
-        market = self._market(listing.symbol)
-        self._open(market, amount, listing.venue, now_ns, price, trade, verb)
-
     def _open(
         self,
-        market: HedgedMarket,
-        amount: Decimal,
+        symbol: str,
         venue: str,
+        amount: Decimal,
         now_ns: int,
-        price: Decimal | None,
-        trade: str,
-        verb: str,
+        price: Decimal | None = None,
+        trade: str = "",
+        verb: str = "netted",
     ) -> None:
+        market = self._market(symbol)
         touched = market.clock.add(amount, venue, now_ns, price=price, trade=trade, verb=verb)
         if market.clock.amount:
             self.unhedged[market.symbol] = market.clock.amount
