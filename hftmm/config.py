@@ -146,7 +146,7 @@ class MarketMakingConfig:
     """What a hedge is taken to cost beyond the book as it stands, bps."""
     inventory_skew_bps: Annotated[float, Between(0, 1_000)] = 3.0
     """How far quotes move against the market's net position when it is at its limit, bps."""
-    requote_ticks: Annotated[int, Between(0, 1_000_000)] = 4
+    requote_ticks: Annotated[int, Between(0, 1_000_000)] = 20
     """A quote that drifted by no more than this many ticks from where it should be stays."""
     max_age_ms: Annotated[int, _AGE_MS] = 1_500
     """A hedge book not heard of for longer backs no quote, our clock."""
