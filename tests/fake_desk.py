@@ -473,17 +473,24 @@ STRATEGIES = (
         state="watching",
         facts=(
             ("pairs", "6"),
-            ("best", "binance>okx -2.1 bps"),
+            ("best now", "binance>okx -2.1 bps net"),
             ("shots", "41"),
-            ("filled", "36"),
+            ("hit", "36"),
             ("unwound", "5"),
+            ("missed", "4"),
+            ("realised", "+35.92 of +38.10 expected"),
         ),
     ),
     StrategyRow(
         "hedger",
         on=True,
         state="hedging",
-        facts=(("unhedged", "0.004"), ("age", "412 ms"), ("time to flat p99", "180 ms")),
+        facts=(
+            ("unhedged", "0.004 BTC/USDT:USDT"),
+            ("age", "412 of 2000 ms"),
+            ("time to flat p50", "61 ms"),
+            ("time to flat p99", "180 ms"),
+        ),
     ),
 )
 

@@ -328,8 +328,22 @@ async def test_each_quote_has_its_reason_and_so_has_its_absence() -> None:
 async def test_what_does_not_quote_shows_its_facts() -> None:
     async with trading() as it:
         lines = it.text(StrategiesPane)
-        assert lines[4].startswith("2 ● arbitrage  watching  pairs 6   best binance>okx -2.1 bps")
-        assert "time to flat p99 180 ms" in lines[5]
+        assert lines[4].startswith("2 ● arbitrage  watching  pairs 6  best now binance>okx -2.1 ")
+        assert lines[5].strip() == "realised +35.92 of +38.10 expected"
+        assert "unhedged 0.004 BTC/USDT:USDT  age 412 of 2000 ms" in lines[6]
+
+
+async def test_a_blocked_hedger_says_why_and_still_what_is_unhedged() -> None:
+    blocked = msgspec.structs.replace(STRATEGIES[2], state="blocked", reason="okx stale")
+    async with trading(trading_snapshot(strategies=(blocked,))) as it:
+        assert words(it, StrategiesPane, 1).startswith(
+            "1 ● hedger blocked okx stale unhedged 0.004"
+        )
+
+
+async def test_facts_are_cut_where_a_strategy_would_be_pushed_out_of_sight() -> None:
+    async with trading(size=(160, 45)) as it:
+        assert [line[:3] for line in it.text(StrategiesPane)[4:]] == ["2 ●", "3 ●"]
 
 
 async def test_a_strategy_that_is_off_says_why() -> None:

@@ -46,7 +46,7 @@ class _More(NamedTuple):
 
     text: str
     indent: int
-    live: bool
+    role: str
 
 
 class ArbitragePane(Pane):
@@ -85,8 +85,8 @@ class ArbitragePane(Pane):
                 return header(columns)
             case _Crossing():
                 return _crossing_line(row)
-            case _More(text, indent, live):
-                return ((" " * indent + text, "plain" if live else "dim"),)
+            case _More(text, indent, role):
+                return ((" " * indent + text, role),)
             case tuple(line):
                 return line
             case _:
@@ -100,7 +100,8 @@ def _written(one: OpportunityRow, columns: tuple[Column, ...]) -> list[Hashable]
         return [_Crossing(one, "", columns)]
     indent = sum(column.width for column in columns) - result.width + result.gap
     first, *more = fmt.wrap(fmt.plain(one.result), result.width - result.gap)
-    return [_Crossing(one, first, columns), *(_More(text, indent, one.live) for text in more)]
+    role = _result_role(one)
+    return [_Crossing(one, first, columns), *(_More(text, indent, role) for text in more)]
 
 
 def _crossing_line(row: _Crossing) -> Line:
@@ -119,16 +120,18 @@ def _crossing_line(row: _Crossing) -> Line:
             "bold bright" if one.live else "dim",
         ),
         "market": (fmt.plain(fmt.market_name(one.market)), plain),
-        "result": (result, _result_role(result, plain)),
+        "result": (result, _result_role(one)),
     }
     return written(texts, columns)
 
 
-def _result_role(text: str, plain: str) -> str:
-    """The colour of what came of a crossing, which its words say."""
-    if text.startswith("filled"):
+def _result_role(one: OpportunityRow) -> str:
+    """The colour of what came of a crossing: taken in full, or with a leg left behind."""
+    if one.result.startswith("filled"):
         return "good"
-    return "warning" if "unw" in text else plain
+    if " leg " in one.result:
+        return "warning"
+    return "plain" if one.live else "dim"
 
 
 def _foot(totals: ArbitrageTotals, width: int) -> list[Line]:

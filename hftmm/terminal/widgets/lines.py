@@ -7,7 +7,7 @@ goes to the compositor as it is, which is what makes ten pictures a second affor
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar, TypeAlias
 
 from rich.cells import cell_len
@@ -260,3 +260,14 @@ def joined(spans: list[tuple[str, Style]]) -> tuple[list[Segment], int]:
 def width_of(line: Sequence[Span]) -> int:
     """Cells a line takes."""
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
+
+
+def flowed(parts: Iterable[Line], width: int) -> list[Line]:
+    """Parts one after the other with two blanks between, in as many lines as they take."""
+    lines: list[Line] = []
+    for part in parts:
+        if lines and width_of(lines[-1]) + 2 + width_of(part) <= width:
+            lines[-1] = (*lines[-1], ("  ", "plain"), *part)
+        else:
+            lines.append(part)
+    return lines

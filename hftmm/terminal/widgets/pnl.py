@@ -10,7 +10,7 @@ from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture
 from hftmm.terminal.widgets.chart import braille, sampled
 from hftmm.terminal.widgets.holdings import money
-from hftmm.terminal.widgets.lines import Line, Span, width_of
+from hftmm.terminal.widgets.lines import Line, Span, flowed
 from hftmm.terminal.widgets.tab import Tab
 
 _PARTS = (
@@ -22,7 +22,6 @@ _PARTS = (
     ("funding", "funding"),
 )
 _LABEL = 11
-_GAP = "  "
 _NOTHING = 1.0  # quote either way of zero, for a day on which nothing happened yet
 
 
@@ -114,13 +113,9 @@ def _runs(dots: str) -> list[str]:
 
 
 def _parts(parts: PnlParts, width: int) -> list[Line]:
-    """The total and what it is made of, in as many lines as that takes."""
+    """The total and what it is made of."""
     text, role = money(parts.total)
-    lines: list[Line] = [(("today ", "dim"), (text, f"bold {role}"))]
-    for label, name in _PARTS:
-        part: Line = ((f"{label} ", "dim"), money(getattr(parts, name)))
-        if width_of(lines[-1]) + len(_GAP) + width_of(part) <= width:
-            lines[-1] = (*lines[-1], (_GAP, "dim"), *part)
-        else:
-            lines.append(part)
-    return lines
+    made_of: list[Line] = [
+        ((f"{label} ", "dim"), money(getattr(parts, name))) for label, name in _PARTS
+    ]
+    return flowed([(("today ", "dim"), (text, f"bold {role}")), *made_of], width)

@@ -10,13 +10,14 @@ from hftmm.desk.snapshot import DeskSnapshot, QuoteRow, StrategyRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.columns import Column, fitting, written
-from hftmm.terminal.widgets.lines import Line, Span, width_of
+from hftmm.terminal.widgets.lines import Line, Span, flowed
 from hftmm.terminal.widgets.pane import Pane
 from hftmm.terminal.widgets.tab import MARKET, Names, several_markets
 
 _KEY = Column("", 4, left=True, gap=0, spared=4)
 _NAME = Column("strategy", 10, left=True, gap=0, spared=4)
 _STATE = Column("state", 10, left=True, gap=1, spared=2)
+_INDENT = _KEY.width + _NAME.width + _STATE.width + 1
 _WHYS = ("why bid", "why ask")
 _STATES = {
     "off": "dim",
@@ -52,8 +53,11 @@ class _More(NamedTuple):
 
 
 class _Facts(NamedTuple):
+    """What a strategy says of itself; the strategy stands before its first line only."""
+
     number: int
-    strategy: StrategyRow
+    strategy: StrategyRow | None
+    said: Line
 
 
 class StrategiesPane(Pane):
@@ -74,9 +78,10 @@ class StrategiesPane(Pane):
         if not snapshot.strategies:
             return [((("no strategy runs here"), "dim"),)]
         columns = fitting(_columns(snapshot), self.room[0])
-        rows = _rows(snapshot, columns, whole=True)
-        # Reasons are cut rather than a strategy pushed out of sight.
-        return rows if len(rows) <= self.room[1] else _rows(snapshot, columns, whole=False)
+        width, height = self.room
+        rows = _rows(snapshot, columns, width, whole=True)
+        # Words are cut rather than a strategy pushed out of sight.
+        return rows if len(rows) <= height else _rows(snapshot, columns, width, whole=False)
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -87,23 +92,28 @@ class StrategiesPane(Pane):
             case _More(quote, whys, columns):
                 cells = dict.fromkeys((column.name for column in columns), ("", "plain"))
                 return written(cells | _whys(quote, whys), columns)
-            case _Facts(number, strategy):
-                return _facts_line(number, strategy, self.room[0])
+            case _Facts(number, strategy, said):
+                head = written(_head(strategy), (_NAME, _STATE))
+                return (*_key_spans(number, strategy), *head, (" ", "plain"), *said)
             case tuple(line):
                 return line
             case _:
                 return ()
 
 
-def _rows(snapshot: DeskSnapshot, columns: tuple[Column, ...], *, whole: bool) -> list[Hashable]:
-    """Every strategy's rows; `whole` reasons go on below where they are too long."""
+def _rows(
+    snapshot: DeskSnapshot, columns: tuple[Column, ...], width: int, *, whole: bool
+) -> list[Hashable]:
+    """Every strategy's rows; with `whole` their words go on below where there are too many."""
     places = snapshot.ladder.decimals
     rows: list[Hashable] = [Names(columns)]
     for number, one in enumerate(snapshot.strategies, 1):
         head: StrategyRow | None = _bare(one)
-        if one.reason or not one.quotes:
-            rows.append(_Facts(number, _bare(one)))
-            head = None
+        if one.reason or one.facts or not one.quotes:
+            lines = _said(one, width - _INDENT) or [()]
+            for line in lines if whole else lines[:1]:
+                rows.append(_Facts(number, head, line))
+                head = None
         # What is not switched on quotes nowhere.
         if not one.on:
             continue
@@ -196,23 +206,14 @@ def _price(price: float | None, decimals: int, role: str) -> Span:
     return ("-", "dim") if price is None else (fmt.price(price, decimals), f"live {role}")
 
 
-def _facts_line(number: int, strategy: StrategyRow, width: int) -> Line:
-    line: list[Span] = [
-        *_key_spans(number, strategy),
-        *written(_head(strategy), (_NAME, _STATE)),
-        (" ", "plain"),
+def _said(strategy: StrategyRow, width: int) -> list[Line]:
+    """Why it is off or blocked, then what it has done."""
+    parts: list[Line] = [
+        ((f"{fmt.plain(label)} ", "dim"), (fmt.plain(value), "plain"))
+        for label, value in strategy.facts
     ]
     if strategy.reason:
-        room = max(0, width - width_of(line))
         role = "warning" if strategy.on else "dim"
-        return (*line, (fmt.fit(fmt.plain(strategy.reason), room).rstrip(), role))
-    for i, (label, value) in enumerate(strategy.facts):
-        part: list[Span] = [
-            ("   " if i else "", "plain"),
-            (f"{fmt.plain(label)} ", "dim"),
-            (fmt.plain(value), "plain"),
-        ]
-        if width_of(line) + width_of(part) > width:
-            break
-        line += part
-    return tuple(line)
+        reasons = fmt.wrap(fmt.plain(strategy.reason), max(1, width))
+        parts = [*(((line, role),) for line in reasons), *parts]
+    return flowed(parts, width)
