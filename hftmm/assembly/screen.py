@@ -177,6 +177,9 @@ async def _show(
 
     Returns:
         What was not verified when the operator left, "" if all was; None if the terminal was lost.
+
+    Raises:
+        Unavailable: the terminal failed.
     """
     from hftmm.sim.faults import FAULTS
     from hftmm.terminal.app import HftmmApp
@@ -189,7 +192,10 @@ async def _show(
         loop.add_signal_handler(each, terminal.leave, each.name)
     if duration_s is not None:
         loop.call_later(duration_s, terminal.leave, "the time is up")
-    return await terminal.run_async()
+    left = await terminal.run_async()
+    if terminal.return_code:
+        raise Unavailable("the terminal failed, as told above")
+    return left
 
 
 def _log_file(folder: Path) -> Path:
