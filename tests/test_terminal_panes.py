@@ -124,8 +124,8 @@ async def test_a_size_that_changed_stands_out_for_half_a_second() -> None:
 async def test_a_deeper_level_repaints_its_line_and_the_sums_behind_it() -> None:
     async with shown() as it:
         assert it.desk.shown is not None
-        it.show(ladder=_resized(it.desk.shown.ladder, venue=0, level=13, size=0.01))
-        # 15 rows of bids are in sight: the changed one, its sum, and those further out.
+        it.show(ladder=_resized(it.desk.shown.ladder, venue=0, level=11, size=0.01))
+        # 14 rows of bids are in sight: the changed one, its sum, and those further out.
         assert 1 <= it.repainted()["ladder"] <= 3
 
 
