@@ -190,7 +190,7 @@ class ArbitrageConfig:
     """Markets where they are taken; empty = all that are watched."""
     max_slippage_bps: Annotated[float, Between(0, 1_000)] = 1.0
     """How far beyond the price it counted on a leg may fill, bps."""
-    leg_deadline_ms: Annotated[int, Between(10, 60_000)] = 500
+    leg_deadline_ms: Annotated[int, Between(50, 60_000)] = 500
     """An imbalance between the legs is closed within this, or its venue halted."""
     cooldown_ms: Annotated[int, Between(0, 600_000)] = 250
     """Pause between two shots at the same pair of venues."""
@@ -232,7 +232,7 @@ class LimitsConfig:
     """Open orders over all venues."""
     duplicate_ms: Annotated[int, Between(0, 60_000)] = 20
     """The same order again within this is refused as a duplicate."""
-    max_repeats: Annotated[int, Between(1, 100_000)] = 60
+    max_repeats: Annotated[int, Between(1, 100_000)] = 300
     """Fills of a strategy on one side of a market in a minute; more switch it off for a person."""
 
 

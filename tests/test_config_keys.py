@@ -7,7 +7,6 @@ it. The value goes the whole way through a config file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -21,9 +20,7 @@ from hftmm import cli
 from hftmm.assembly import headless, practice, screen, station
 from hftmm.config import DEFAULT_VENUES, Config, load
 from hftmm.core.errors import Unavailable
-from hftmm.desk.commands import View
 from hftmm.desk.snapshot import LogRow
-from hftmm.engine import publisher
 from hftmm.sim.market import Market, practice_specs
 from hftmm.sim.peers import HttpQuery
 from hftmm.sim.server import PEERS
@@ -40,9 +37,20 @@ from hftmm.venues.session import Connect, Fetch, Note
 from tests.books import MS, SECOND, delta
 from tests.engines import NOON, PERP, SPOT, Floor, floor
 from tests.fake_desk import Clock, FakeDesk, best_quote, desk_snapshot, ladder
-
-See = Callable[[Config, str], object]
-"""What can be seen of a config; of the venue by that name, where the key is a venue's."""
+from tests.test_cross_exchange_mm import KEYS as MAKING
+from tests.test_hedger import CHANGES as HEDGING
+from tests.trading_keys import (
+    See,
+    client_id,
+    hedged,
+    on,
+    outlives_its_terminal,
+    patience_at_the_end,
+    quoted,
+    shot_at,
+    shots_in_a_second,
+    verdicts,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,19 @@ class Key:
 
 def start_of(config: Config, venues: tuple[str, ...] = ()) -> Floor:
     return floor(config, venues)
+
+
+def toml(value: object) -> str:
+    """As it is written in a file."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return f"[{', '.join(map(toml, value))}]"
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
 
 
 def hosts(config: Config, _: str) -> object:
@@ -179,13 +200,6 @@ def fees(kind: str, side: str) -> See:
     return see
 
 
-def risk(config: Config, venue: str) -> object:
-    """The limits on the screen."""
-    at = start_of(config)
-    shown = publisher.snapshot(at.engine, View(), 1, NOON)
-    return [row for row in shown.risk if not venue or row.venue == venue], shown.risk_totals
-
-
 def bybit_gap(config: Config, _: str) -> object:
     """What an update id that skips means."""
     at = start_of(config)
@@ -291,9 +305,9 @@ VENUE: dict[str, Key] = {
     "spot_taker_bps": Key("3", fees("spot", "taker")),
     "linear_maker_bps": Key("-0.5", fees("linear", "maker")),
     "linear_taker_bps": Key("3", fees("linear", "taker")),
-    "max_position": Key("0.25", risk),
-    "max_open_orders": Key("7", risk),
-    "max_daily_loss": Key("100", risk),
+    "max_position": Key("0.1", verdicts),
+    "max_open_orders": Key("1", verdicts),
+    "max_daily_loss": Key("10", verdicts),
 }
 HOSTS = {
     "binance": '{"linear.rest" = "http://127.0.0.1:9"}',
@@ -304,6 +318,9 @@ TABLE: dict[str, Key] = {
     "engine.mode": Key('"demo"', hosts),
     "engine.status_every_s": Key("0.5", pause_between_lines),
     "engine.log_level": Key('"error"', logged),
+    "engine.installation": Key('"else"', client_id),
+    "engine.on_lost_terminal": Key('"run"', outlives_its_terminal),
+    "engine.stop_within_ms": Key("500", patience_at_the_end),
     "engine.state_dir": Key('"elsewhere"', socket),
     "markets.symbols": Key('["SOL/USDT"]', markets),
     **{f"venues.{venue}.{name}": key for venue in DEFAULT_VENUES for name, key in VENUE.items()},
@@ -313,15 +330,31 @@ TABLE: dict[str, Key] = {
     "book.quarantine_deviations": Key("1", quarantine(40)),
     "book.quarantine_floor_bps": Key("500", quarantine(3)),
     "book.quarantine_release_ms": Key("200", quarantine(3)),
+    **{f"market_making.{name}": Key(toml(key.value), quoted(name)) for name, key in MAKING.items()},
+    "market_making.enabled": Key("true", quoted("enabled")),
+    **{f"hedging.{name}": Key(toml(value), hedged(name)) for name, (value, _) in HEDGING.items()},
+    "arbitrage.enabled": Key("true", shot_at),
+    "arbitrage.markets": Key('["ETH/USDT"]', on(shot_at)),
+    "arbitrage.max_slippage_bps": Key("20", on(shot_at)),
+    "arbitrage.leg_deadline_ms": Key("200", on(shot_at)),
+    "arbitrage.max_shots": Key("1", on(shot_at)),
+    "arbitrage.cooldown_ms": Key("0", on(shots_in_a_second)),
     "arbitrage.min_profit_bps": Key("75", crossings),
     "arbitrage.max_quantity": Key("0.5", crossings),
     "arbitrage.min_quantity": Key("0.5", crossings),
     "arbitrage.max_age_ms": Key("5_000", crossings),
     "arbitrage.keep": Key("2", crossings),
-    "limits.max_total_position": Key("0.1", risk),
-    "limits.max_worst_case": Key("0.2", risk),
-    "limits.max_daily_loss": Key("10", risk),
-    "limits.max_drawdown": Key("10", risk),
+    "limits.max_total_position": Key("0.1", verdicts),
+    "limits.max_worst_case": Key("0.15", verdicts),
+    "limits.max_daily_loss": Key("10", verdicts),
+    "limits.max_drawdown": Key("10", verdicts),
+    "limits.max_order_size": Key("0.1", verdicts),
+    "limits.max_order_notional": Key("10", verdicts),
+    "limits.collar_bps": Key("10", verdicts),
+    "limits.max_orders_per_s": Key("1", verdicts),
+    "limits.max_open_orders": Key("1", verdicts),
+    "limits.duplicate_ms": Key("500", verdicts),
+    "limits.max_repeats": Key("2", verdicts),
     "practice.seed": Key("8", practice_market),
     "practice.intensity": Key("2", practice_market),
     "practice.dislocation_bps": Key("40", practice_market),
