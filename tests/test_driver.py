@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 
@@ -19,10 +19,16 @@ from hftmm.engine.engine import Engine
 from hftmm.sim.okx import OkxPeer
 from hftmm.sim.peers import HttpAnswer, HttpQuery
 from hftmm.sim.server import PracticeVenues
-from hftmm.transport.driver import LONGEST_PAUSE_S, Driver, _seconds, steady_clock
+from hftmm.transport.driver import ASLEEP_NS, LONGEST_PAUSE_S, Driver, _seconds, steady_clock
+from hftmm.transport.websocket import StreamConnection
 from hftmm.venues import registry
 from hftmm.venues.codec import Hosts
+from hftmm.venues.effects import Connect
 from tests.engines import PERP, SPOT
+
+if TYPE_CHECKING:
+    from hftmm.engine.trading import Trading
+    from hftmm.venues.session import VenueSession
 
 VENUES = ("binance", "bybit", "okx")
 CONFIG = Config(
@@ -352,3 +358,75 @@ def test_the_clock_never_goes_back() -> None:
     clock = steady_clock()
     times = [clock() for _ in range(1_000)]
     assert times == sorted(times)
+
+
+class Standstill:
+    """What an engine that trades and one connection of it are told, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.venue = "okx"
+        self.outbox: list[object] = []
+        self.kill = self
+        self.killed = False
+        self.orders_sent = 0
+        self.started: dict[str, object] = {}
+
+    def stop_all(self, why: str, now_ns: int) -> None:
+        self.killed = True
+        self.log.append(f"killed: {why}")
+
+    def act(self, now_ns: int) -> None:
+        self.log.append("act")
+
+    def sessions(self) -> tuple[()]:
+        return ()
+
+    def connected(self, link: int, now_ns: int) -> None:
+        pass
+
+    def received(self, link: int, frame: bytes, now_ns: int) -> None:
+        self.log.append(frame.decode())
+
+
+@dataclass
+class Word:
+    """A latch in memory."""
+
+    reason: str = ""
+
+    def release(self) -> None:
+        self.reason = ""
+
+
+async def test_after_a_standstill_the_latch_is_read_before_the_frames_that_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_ns, latch, desk = 0, Word(), Standstill()
+    frames: list[Callable[[bytes, bool], None]] = []
+
+    async def connect(url: str, on_frame: Callable[[bytes, bool], None], *_: object, **__: object):  # type: ignore[no-untyped-def]  # nobody looks at the connection
+        frames.append(on_frame)
+
+    monkeypatch.setattr(StreamConnection, "connect", connect)
+    driver = Driver(Engine(CONFIG, {}, {}, lambda: 0.5), clock=lambda: now_ns, latch=latch)
+    driver.engine.trading = cast("Trading", desk)
+    await driver._connect(cast("VenueSession", desk), Connect(1, "public", "ws://127.0.0.1:9"))
+    (on_frame,) = frames
+    latch.reason = "hftmm kill --direct"
+    now_ns = ASLEEP_NS
+    on_frame(b"before the next look at it", True)
+    assert desk.log == ["before the next look at it", "act"]
+    desk.log.clear()
+    now_ns += 1
+    on_frame(b"waited", True)
+    assert desk.log == ["killed: hftmm kill --direct", "act", "waited", "act"]
+
+
+async def test_a_command_that_waited_through_a_standstill_finds_everything_killed() -> None:
+    desk = Standstill()
+    engine = Engine(CONFIG, {}, {}, lambda: 0.5)
+    driver = Driver(engine, clock=lambda: ASLEEP_NS + 1, latch=Word("killed elsewhere"))
+    engine.trading = cast("Trading", desk)
+    driver.command(View())
+    assert desk.log == ["killed: killed elsewhere", "act"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from hftmm.book.consolidated import ConsolidatedBook, Member, Quarantine, Trust
@@ -64,6 +64,8 @@ class Engine:
         self._review_ns = 0
         self._watch_ns = 0
         self.exchanges = ExchangeManager(config, codecs, hosts, self, jitter)
+        self._accounts = 0
+        self._sessions: tuple[VenueSession | AccountSession, ...] = (*self.exchanges,)
         for symbol in config.markets.symbols:
             self._open(symbol, [])
 
@@ -98,11 +100,16 @@ class Engine:
             self.trading.configure(config, now_ns)
 
     @property
-    def sessions(self) -> Iterator[VenueSession | AccountSession]:
-        """Every session, whose outboxes a driver empties."""
-        yield from self.exchanges
-        if self.trading is not None:
-            yield from self.trading.sessions()
+    def sessions(self) -> tuple[VenueSession | AccountSession, ...]:
+        """Every session, whose outboxes a driver empties after every frame; accounts that start
+        are added, and none goes.
+        """
+        accounts = 0 if self.trading is None else len(self.trading.started)
+        if accounts != self._accounts:
+            self._accounts = accounts
+            mine = () if self.trading is None else self.trading.sessions()
+            self._sessions = (*self.exchanges, *mine)
+        return self._sessions
 
     @property
     def orders_sent(self) -> int:

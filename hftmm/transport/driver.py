@@ -30,6 +30,8 @@ TICK_S: Final = 0.005
 HOUSEKEEPING_S: Final = 1.0
 DISARM_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 86_400
+ASLEEP_NS: Final = 500_000_000
+"""Without a tick for longer, this process was stopped or starved: much may have happened since."""
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -93,7 +95,7 @@ class Driver:
         """
         Args:
             control: base URL of the practice venues' control face; "" outside practice.
-            latch: looked at every second.
+            latch: looked at every second, and after a standstill before anything else is done.
         """
         self.engine = engine
         self.stopping = asyncio.Event()
@@ -103,6 +105,7 @@ class Driver:
         self._control = control
         self._latch = latch
         self._pictures = 0
+        self._awake_ns = 0
         self._connections: dict[tuple[Session, int], StreamConnection] = {}
         self._http = HttpClient(clock=self.clock)
         self._group: asyncio.TaskGroup | None = None
@@ -117,7 +120,8 @@ class Driver:
         """
         async with self._http, asyncio.TaskGroup() as group:
             self._group = group
-            self.engine.start(self.clock())
+            self._awake_ns = self.clock()
+            self.engine.start(self._awake_ns)
             self._spawn(self._tick())
             await self.stopping.wait()
             await self._wind_down()
@@ -164,6 +168,7 @@ class Driver:
 
     def command(self, command: Command) -> Answer:
         """What a viewer asks; a `View` is the link's affair and only checked here."""
+        self._awaken(self.clock())
         match command:
             case View(market=market):
                 if market and market not in self.engine.markets:
@@ -221,8 +226,11 @@ class Driver:
             # The worst delay decays, so that one hiccup stays on the screen long enough to be seen.
             lag_s = max(now_s - due, lag_s * 0.998)
             self.engine.loop_lag_ms = lag_s * 1000.0
+            now_ns = self.clock()
+            self._awaken(now_ns)
+            self._awake_ns = now_ns
             try:
-                self.engine.tick(self.clock())
+                self.engine.tick(now_ns)
             except Exception as error:
                 self._defect(error)
             self._carry_out_all()
@@ -287,6 +295,8 @@ class Driver:
 
         def on_frame(frame: bytes, last_in_read: bool) -> None:
             now_ns = clock()
+            if now_ns - self._awake_ns > ASLEEP_NS:
+                self._awaken(now_ns)
             if recorder is not None:
                 recorder.write(now_ns, venue, route, frame)
             sent = engine.orders_sent
@@ -307,8 +317,10 @@ class Driver:
         def on_lost(reason: str) -> None:
             self._connections.pop(key, None)
             if self._group is not None:
-                session.lost(number, reason, clock())
-                engine.settle(clock())
+                now_ns = clock()
+                self._awaken(now_ns)
+                session.lost(number, reason, now_ns)
+                engine.settle(now_ns)
                 self._carry_out_all()
 
         def on_open(connection: StreamConnection) -> None:
@@ -331,6 +343,7 @@ class Driver:
             session.responded(request, 0, str(error).encode(), self.clock())
             return
         now_ns = self.clock()
+        self._awaken(now_ns)
         if self._recorder is not None:
             self._recorder.write_rest(now_ns, session.venue, request.route, url, reply.body)
         if request.purpose == "clock" and reply.status == 200:
@@ -355,6 +368,7 @@ class Driver:
         else:
             status, body, wait_s = reply.status, reply.body, _seconds(reply.headers)
         now_ns = self.clock()
+        self._awaken(now_ns)
         try:
             session.responded(request, status, body, now_ns, wait_s)
             self.engine.settle(now_ns)
@@ -386,6 +400,15 @@ class Driver:
         task = self._group.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+
+    def _awaken(self, now_ns: int) -> None:
+        """After a standstill, hears whether everything was to be stopped meanwhile, before what
+        waited in the sockets is acted on.
+        """
+        if now_ns - self._awake_ns > ASLEEP_NS:
+            self._awake_ns = now_ns
+            if self._latch is not None:
+                self._heed(self._latch)
 
     def _heed(self, latch: Latch) -> None:
         """Takes a kill from outside for our own, and the word away once the journal has it."""
