@@ -34,6 +34,8 @@ CLOCK_WITHIN_NS: Final = 15 * SECOND
 """What is held without a clock has one within this, once the venues are well."""
 REACTION_NS: Final = 1 * SECOND
 """Beyond its deadlines, for exposure to be closed or a venue halted."""
+QUIET_NS: Final = 5 * SECOND
+"""Without a new order for so long, a desk rests."""
 HEDGEABLE: Final = Decimal("0.001")
 """From this on every venue takes it, base coins."""
 CENT: Final = Decimal("0.01")
@@ -99,8 +101,7 @@ class Inspector:
         self._tell: Final = tell
         self._hash: Final = hash_in
         self._trading: Trading | None = None
-        self._began_ns = 0
-        self._ready_ns = 0
+        self._began_ns = self._ready_ns = self._sent_ns = 0
         self._ids: Final[set[str]] = set()
         self._booked: dict[Trade, Fill] = {}
         self._paid: dict[tuple[str, str, str, int], Funding] = {}
@@ -147,19 +148,23 @@ class Inspector:
         if order.client_id in self._ids:
             self._broken("client id", f"{order.client_id} is used twice")
         self._ids.add(order.client_id)
+        self._sent_ns = now_ns
         code = order.strategy
         self.placed[code] = self.placed.get(code, 0) + 1
         if self.latched_ns and code != FLATTENING:
             self._broken("kill", f"{order!r} is intended after the kill")
         self._leaving[order.client_id] = order
-        self._recount(order.listing, order.side, order.price, order.size)
+        if code != FLATTENING:
+            # A person asked for that, whatever the limits say.
+            self._recount(order.listing, order.side, order.price, order.size)
         self._journal.intended(order, now_ns)
 
     def changed(self, order: Order, now_ns: int) -> None:
         self._tell(f"changed {order!r}")
         if order.amend is not None and self._changes.get(order.client_id) is not order.amend:
             self._changes[order.client_id] = order.amend
-            self._recount(order.listing, order.side, order.amend.price, order.amend.size)
+            if order.amend.size > order.size:
+                self._recount(order.listing, order.side, order.amend.price, order.amend.size)
         if order.state.final:
             self._leaving.pop(order.client_id, None)
             self._changes.pop(order.client_id, None)
@@ -265,6 +270,8 @@ class Inspector:
         if trading is None:
             return ["no engine runs"]
         found = [trading.recovering] if trading.recovering else []
+        if self._clock() - self._sent_ns < QUIET_NS:
+            found.append("orders are still sent")
         for venue, account in trading.accounts.items():
             truth = self._truths[venue]
             truth.read()

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from hftmm.engine.engine import Engine
 from hftmm.sim.faults import FaultyPeer
+from hftmm.sim.market import Market
 from hftmm.sim.peers import LOST, Close, HttpAnswer, HttpQuery, Outgoing, Push
 from hftmm.venues.account import AccountSession
 from hftmm.venues.codec import Request
@@ -79,14 +80,18 @@ class Line:
         peer: the venue, behind its faults.
     """
 
-    def __init__(self, peer: FaultyPeer, lag_ns: int, timeline: Timeline, chance: Random) -> None:
+    def __init__(
+        self, peer: FaultyPeer, market: Market, lag_ns: int, timeline: Timeline, chance: Random
+    ) -> None:
         """
         Args:
             peer: without a lag of its own, but for the one that is a fault.
+            market: behind it; an order must not meet what happened before it came.
             lag_ns: mean time of a message in either direction.
         """
         self.peer: Final = peer
         self.timeline: Final = timeline
+        self._market: Final = market
         self._lag_ns: Final = lag_ns
         self._chance: Final = chance
         self._numbers: Final = count(1)
@@ -135,12 +140,14 @@ class Line:
 
     def ask(self, query: HttpQuery) -> HttpAnswer:
         """A request arrives."""
+        self._market.advance(self.timeline.now_ns)
         answer = self.peer.request(query, self.timeline.now_ns)
         self.flush()
         return answer
 
     def advance(self) -> None:
         """Time passed at the venue."""
+        self._market.advance(self.timeline.now_ns)
         self.peer.advance(self.timeline.now_ns)
         if self.peer.outbox:
             self.flush()
@@ -169,6 +176,7 @@ class Line:
         return due_ns
 
     def _said(self, number: int, frame: bytes) -> None:
+        self._market.advance(self.timeline.now_ns)
         self.peer.received(number, frame, self.timeline.now_ns)
         self.flush()
 

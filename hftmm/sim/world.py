@@ -64,7 +64,6 @@ VENUES_NS: Final = 40 * MILLISECOND
 TICK_NS: Final = 50 * MILLISECOND
 AUDIT_NS: Final = 250 * MILLISECOND
 OPERATOR_NS: Final = 1 * SECOND
-WARM_UP_NS: Final = 10 * SECOND
 REST_NS: Final = 150 * SECOND
 """How long everything has, once nothing is wrong any more, to come to rest."""
 
@@ -132,6 +131,7 @@ class World:
         self.lines: Final = {
             venue: Line(
                 FaultyPeer(make(self.market, seed + number), 0, seed + number),
+                self.market,
                 lags[venue] * MILLISECOND,
                 self.timeline,
                 self._chance,
@@ -166,9 +166,7 @@ class World:
         """
         end_ns = START_NS + span_ns
         venues = [*self.lines]
-        for episode in schedule(
-            self.seed, START_NS + WARM_UP_NS, end_ns - SECOND, venues, self._names
-        ):
+        for episode in schedule(self.seed, START_NS, end_ns - SECOND, venues, self._names):
             self.timeline.at(episode.start_ns, partial(self._start, episode))
             self.timeline.at(episode.end_ns, partial(self._end, episode))
         self.advance(end_ns - self.timeline.now_ns)
@@ -240,7 +238,6 @@ class World:
         self.timeline.at(self.timeline.now_ns + span_ns, again)
 
     def _move_venues(self) -> None:
-        self.market.advance(self.timeline.now_ns)
         for line in self.lines.values():
             line.advance()
 
