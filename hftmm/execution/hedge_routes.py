@@ -45,8 +45,9 @@ class HedgeRoutes:
         """Why no hedge goes there, one line; "" if one may."""
         return self._trader.closed(member.book.listing) if member.eligible else member.reason
 
-    def too_small(self, market: HedgedMarket, amount: Decimal) -> bool:
-        """Below what every venue takes where it may be hedged: of those open, if any is.
+    def too_small(self, market: HedgedMarket, amount: Decimal, now_ns: int) -> bool:
+        """Below what every venue takes where it may be hedged: of those open, if any is, and of
+        those that the limits leave room at, if any is. What only a full venue would take is small.
 
         Where it was filled counts only once the residual is above its limit.
         """
@@ -56,6 +57,10 @@ class HedgeRoutes:
         origin = market.clock.venue
         others = [member for member in allowed if member.venue != origin] or allowed
         takers = [member for member in others if not self.shut(member)] or others
+        if all(amount >= self._least(member) for member in takers):
+            return False
+        side: Side = "sell" if market.clock.amount > 0 else "buy"
+        takers = [member for member in takers if self._has_room(member, side, now_ns)] or takers
         if any(amount >= self._least(member) for member in takers):
             return False
         within = amount <= Decimal(repr(self.config.hedging.max_residual))
@@ -158,6 +163,10 @@ class HedgeRoutes:
     def _members(self, symbol: str) -> tuple[Member, ...]:
         book = self._trader.book(symbol)
         return () if book is None else book.members
+
+    def _has_room(self, member: Member, side: Side, now_ns: int) -> bool:
+        headroom = self._trader.headroom(member.book.listing, side, now_ns)
+        return headroom.size >= self._least(member)
 
     def _least(self, member: Member) -> Decimal:
         """At the worst price that a hedge may have, so that it holds for every step."""

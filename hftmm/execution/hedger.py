@@ -269,12 +269,15 @@ class Hedger:
         if not amount:
             self._settle(market, now_ns)
             return
-        if not market.flight and self._routes.too_small(market, amount):
+        if not market.flight and self._routes.too_small(market, amount, now_ns):
             market.residual_ns = market.residual_ns or now_ns
             self._stories.set_aside(market.clock.parts)
             self._settle(market, now_ns)
             return
-        market.residual_ns = 0
+        if market.residual_ns:
+            # A venue that takes so little can be had again: it waited, but not for us.
+            market.residual_ns = 0
+            market.clock.restart(now_ns)
         market.exposed_ns = market.exposed_ns or now_ns
         free = market.free()
         if not self.on or not free:
@@ -300,7 +303,7 @@ class Hedger:
         left = abs(free)
         market.why = dict(market.out)
         used: set[str] = set()
-        while not self._routes.too_small(market, left):
+        while not self._routes.too_small(market, left, now_ns):
             outlets = self._routes.next_step(market, side, left, used, now_ns)
             parts = split(side, left, outlets)
             if not parts:
@@ -441,7 +444,7 @@ class Hedger:
         pause_ns = min(pause_ns, LONGEST_PAUSE_NS)
         market.attempts += 1
         market.next_ns = now_ns + pause_ns
-        if not self._routes.too_small(market, left):
+        if not self._routes.too_small(market, left, now_ns):
             text = f"{market.symbol} {market.words(now_ns)}; again in {pause_ns / 1e9:g} s"
             self._trader.note("error", market.clock.venue, "not flattened", text, now_ns)
 
