@@ -10,89 +10,40 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
-from cyclopts.validators import Number
 
 from hftmm import __version__, paths
+from hftmm.assembly import remote
 from hftmm.assembly.choice import Choice
 from hftmm.assembly.ending import Ending
-from hftmm.assembly.output import complain
+from hftmm.assembly.options import (
+    Capture,
+    Child,
+    ConfigFile,
+    Depth,
+    Direct,
+    Duration,
+    Flatten,
+    Headless,
+    Inline,
+    Json,
+    Only,
+    Port,
+    Seed,
+    Socket,
+    Speed,
+    VenuesFile,
+    WhichVenues,
+    Within,
+    socket_at,
+)
+from hftmm.assembly.output import CLEAN, FAILED, WRONG_USE, complain, say
 from hftmm.config import Config
 from hftmm.core.errors import ConfigError, FileError, HftmmError
-
-CLEAN, FAILED, WRONG_USE = 0, 1, 2
-
-_LONGEST_S: Final = 10 * 365 * 86_400
-
-Mode: TypeAlias = Literal["sim", "paper", "demo", "live"]
-ConfigFile = Annotated[
-    Path | None, Parameter(help="Config file. Default: your own if there is one, else the shipped.")
-]
-WhichVenues = Annotated[
-    Mode | None,
-    Parameter(
-        help="Which venues: sim, practice venues on this machine (the default); paper, real data"
-        " without orders; demo, the venues' test networks; live.",
-    ),
-]
-Duration = Annotated[
-    float | None,
-    Parameter(help="Seconds after which to end.", validator=Number(gt=0, lte=_LONGEST_S)),
-]
-Seed = Annotated[
-    int | None, Parameter(help="Seed of the practice market; the same is the same order flow.")
-]
-VenuesFile = Annotated[
-    Path | None,
-    Parameter(help="Practice venues that already run: a file with what `hftmm venues` prints."),
-]
-Socket = Annotated[Path | None, Parameter(help="Socket of the engine. Default: the usual one.")]
-Headless = Annotated[
-    bool,
-    Parameter(help="No terminal: one JSON object of status a second, logs apart."),
-]
-Inline = Annotated[bool, Parameter(help="Terminal and engine in one process.")]
-Port = Annotated[
-    int,
-    Parameter(
-        help="Port of the control face, which switches faults; 0 takes a free one.",
-        validator=Number(gte=0, lte=65_535),
-    ),
-]
-Capture = Annotated[
-    Path, Parameter(help="Files in the capture format; several are merged by time.")
-]
-Json = Annotated[bool, Parameter(help="Print what became of them instead of showing it.")]
-Depth = Annotated[
-    int, Parameter(help="Levels a side to print of each book.", validator=Number(gte=0))
-]
-Speed = Annotated[
-    float,
-    Parameter(help="Pace on the screen; 1 is that of the recording.", validator=Number(gt=0)),
-]
-Flatten = Annotated[
-    bool,
-    Parameter(help="Then take every position to zero, within hedging.flatten_slippage_bps."),
-]
-Direct = Annotated[
-    bool,
-    Parameter(
-        help="At the venues, by REST, without the engine, which may hang or be dead. Whole listings"
-        " are cleared where a venue can, others' orders on this account with them."
-    ),
-]
-Within = Annotated[
-    float, Parameter(help="Seconds it may take.", validator=Number(gt=0, lte=_LONGEST_S))
-]
-Child = Annotated[bool, Parameter(show=False)]
-Only = Annotated[
-    Literal["market-making", "arbitrage"] | None,
-    Parameter(help="Switch this on from the start and the other off; hedging is as configured."),
-]
 
 app = App(
     name="hftmm",
@@ -163,7 +114,7 @@ def run(
         from hftmm.assembly.headless import run_engine
 
         ending = Ending(duration, child, settings.engine.on_lost_terminal == "run")
-        where = _socket(settings, socket)
+        where = socket_at(settings, socket)
         return _loop(run_engine(settings, choice, venues, where, ending))
     from hftmm.assembly import screen
 
@@ -175,7 +126,7 @@ def run(
         words += ["--only", only]
     if venues is not None:
         words += ["--venues", str(venues)]
-    showing = screen.with_engine(settings, words, _socket(settings, socket), duration)
+    showing = screen.with_engine(settings, words, socket_at(settings, socket), duration)
     return _code(asyncio.run(showing))
 
 
@@ -190,7 +141,7 @@ def attach(socket: Socket = None, /, *, config: ConfigFile = None) -> int:
     settings = Choice(config).load()
     if missing := _missing_terminal():
         raise ConfigError(f"{missing}: `hftmm status` tells about an engine without one")
-    asyncio.run(screen.attached(settings, _socket(settings, socket)))
+    asyncio.run(screen.attached(settings, socket_at(settings, socket)))
     return CLEAN
 
 
@@ -198,15 +149,8 @@ def attach(socket: Socket = None, /, *, config: ConfigFile = None) -> int:
 def status(socket: Socket = None, /, *, config: ConfigFile = None) -> int:
     """Prints the status of a running engine: one JSON object."""
     from hftmm.desk.commands import Status
-    from hftmm.transport import link
 
-    settings = Choice(config).load()
-    answer = asyncio.run(link.ask(_socket(settings, socket), Status()))
-    if not answer.accepted:
-        complain(answer.text)
-        return FAILED
-    print(answer.text, flush=True)
-    return CLEAN
+    return remote.told(Status(), socket, config)
 
 
 @app.command
@@ -226,11 +170,11 @@ def kill(
     Ends with 0 only if every venue shows no open order of ours.
     """
     settings = Choice(config).load()
-    where = _socket(settings, socket)
+    where = socket_at(settings, socket)
     if not direct:
         from hftmm.assembly import kill as killing
 
-        watching = killing.kill(where, _tell, flatten=flatten, within_s=within)
+        watching = killing.kill(where, say, flatten=flatten, within_s=within)
         return _code(asyncio.run(watching))
     from hftmm.assembly import direct_kill, practice
 
@@ -244,8 +188,8 @@ def kill(
     doors, shut = direct_kill.doors(settings, venues, os.environ)
     for problem in shut:
         complain(problem)
-    _tell(f"killing in mode {settings.engine.mode} at {', '.join(doors)}")
-    work = direct_kill.kill(settings, doors, state, where, _tell, flatten=flatten, within_s=within)
+    say(f"killing in mode {settings.engine.mode} at {', '.join(doors)}")
+    work = direct_kill.kill(settings, doors, state, where, say, flatten=flatten, within_s=within)
     return _code(asyncio.run(work) and not shut)
 
 
@@ -292,7 +236,7 @@ def replay(
     if missing:
         complain(f"{missing}: printing what --json prints")
     replayed.play()
-    print(msgspec.json.encode(replayed.report(depth)).decode(), flush=True)
+    say(msgspec.json.encode(replayed.report(depth)).decode())
     return CLEAN
 
 
@@ -325,8 +269,39 @@ def check(*, config: ConfigFile = None, mode: WhichVenues = None) -> int:
 
     choice = Choice(config, {"engine.mode": mode})
     settings = choice.load()
-    print(f"config: {choice.path}: fine", flush=True)
+    say(f"config: {choice.path}: fine")
     return _loop(check_venues(settings, choice))
+
+
+remote.register(app)
+
+
+@app.command
+def drill(
+    name: Annotated[str, Parameter(help="One of them, or all; without one they are listed.")] = "",
+    /,
+    *,
+    seed: Seed = None,
+    config: ConfigFile = None,
+) -> int:
+    """Lets something go wrong on purpose and checks that what must follow does.
+
+    On practice venues and with an engine of its own; the limits are those of the config. Ends with
+    0 only if everything held.
+    """
+    from hftmm.assembly import drill as drilling
+    from hftmm.assembly.drills import CLOSING, DRILLS
+
+    if not name:
+        for each in DRILLS:
+            say(f"{each.name:<20} {each.summary}")
+        return CLEAN
+    chosen = [each for each in DRILLS if name in (each.name, "all")]
+    if not chosen:
+        raise ConfigError(f"no drill {name!r}: all, {', '.join(each.name for each in DRILLS)}")
+    choice = Choice(config)
+    wanted = choice.load().practice.seed if seed is None else seed
+    return _code(asyncio.run(drilling.drill(chosen, CLOSING, choice, wanted, say)))
 
 
 # ---- the same program under other names -----------------------------------------------------
@@ -393,12 +368,6 @@ def _check_venues_file(settings: Config, venues_file: Path | None) -> None:
         raise ConfigError(f"--venues is for --mode sim only, the mode is {settings.engine.mode}")
 
 
-def _socket(settings: Config, given: Path | None) -> Path:
-    if given is not None:
-        return given.expanduser().absolute()
-    return paths.socket_path(paths.state_folder(settings.engine.state_dir))
-
-
 def _confirm_live(settings: Config) -> None:
     """Has the word typed that starts live; the environment may say it beforehand."""
     if settings.engine.mode != "live" or os.environ.get("HFTMM_LIVE") == "yes":
@@ -432,10 +401,6 @@ def _confirm_live(settings: Config) -> None:
     )
     if sys.stdin.readline().strip() != "LIVE":
         raise ConfigError("--mode live was not confirmed")
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _code(fine: bool) -> int:

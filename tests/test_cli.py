@@ -102,7 +102,8 @@ RUN_OPTIONS = (
         (
             "frobnicate",
             "unknown command 'frobnicate', allowed: run, attach, status, kill, venues, replay,"
-            " record, check",
+            " record, check, strategy, halt, resume, rearm, order, cancel, set, parameters, accept,"
+            " fault, stop, drill",
         ),
         ("run now", "run takes no 'now'; see hftmm run --help"),
         (

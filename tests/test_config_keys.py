@@ -16,8 +16,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from hftmm import cli
 from hftmm.assembly import headless, practice, screen, station
+from hftmm.assembly.options import socket_at
 from hftmm.config import DEFAULT_VENUES, Config, load
 from hftmm.core.errors import Unavailable
 from hftmm.desk.snapshot import LogRow
@@ -114,7 +114,7 @@ def logged(config: Config, _: str) -> list[LogRow]:
 
 
 def socket(config: Config, _: str) -> Path:
-    return cli._socket(config, None)
+    return socket_at(config, None)
 
 
 def markets(config: Config, _: str) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hftmm.cli import app
 from hftmm.sim.faults import FAULTS
 from hftmm.terminal.bindings import KeyTable
 from tests.processes import Home
@@ -36,6 +37,14 @@ def test_the_key_table_of_the_readme_is_that_of_the_terminal() -> None:
     assert shown.group(1).strip() == KeyTable.of().markdown().strip()
 
 
+def test_the_command_table_of_the_readme_has_every_command() -> None:
+    rows = re.findall(
+        r"^\| `hftmm(?: (\w+))?.*?` \|", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    named = ["run", *filter(None, rows)]
+    assert sorted(named) == sorted(name for name in app if not name.startswith("-"))
+
+
 def test_every_command_shown_that_ends_by_itself_ends_well(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -58,7 +67,7 @@ def test_every_command_shown_that_ends_by_itself_ends_well(
 
 
 def test_every_command_shown_is_one_that_exists() -> None:
-    known = {"attach", "check", "record", "replay", "run", "status", "venues"}
+    known = {*app}
     for document in DOCUMENTS:
         for line in commands(document):
             words = line.split()

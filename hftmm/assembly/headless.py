@@ -14,7 +14,7 @@ from hftmm.assembly import practice
 from hftmm.assembly.choice import Choice
 from hftmm.assembly.credentials import credentials_in, variables
 from hftmm.assembly.ending import Ending, unless
-from hftmm.assembly.output import StatusLines, complain, log_to
+from hftmm.assembly.output import StatusLines, complain, log_to, say
 from hftmm.assembly.station import assemble
 from hftmm.config import Config
 from hftmm.core.errors import ConfigError
@@ -104,7 +104,7 @@ async def serve_venues(settings: Config, control_port: int, ending: Ending) -> b
         stop = await ending.arrange(stack)
 
         def announce(description: str) -> None:
-            _print(description)
+            say(description)
             ending.begin(stop)
 
         await unless(stop, serve(settings, announce, control_port=control_port))
@@ -123,7 +123,7 @@ async def check_venues(settings: Config, choice: Choice) -> bool:
     def tell(name: str, text: str, good: bool) -> None:
         nonlocal fine
         fine = fine and good
-        _print(f"{name}: {text}")
+        say(f"{name}: {text}")
 
     mode = settings.engine.mode
     async with AsyncExitStack() as stack:
@@ -174,8 +174,3 @@ async def _tell(driver: Driver, lines: StatusLines, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         lines.say(driver.status())
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -11,9 +11,17 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, TextIO
 
+CLEAN, FAILED, WRONG_USE = 0, 1, 2
+"""Exit codes."""
 BACKLOG: Final = 4
 """Lines that wait for a reader; more are left out, for the next second brings a newer one."""
 LAST_WORDS_S: Final = 1.0
+
+
+def say(line: str) -> None:
+    """One line on standard output, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def complain(text: str) -> None:
