@@ -529,6 +529,29 @@ def test_an_outage_makes_nothing_too_small() -> None:
     assert "residual" not in dict(floor.hedger.shown(floor.now_ns).facts)
 
 
+def test_dust_that_only_a_full_venue_would_take_is_residual() -> None:
+    floor = HedgeFloor(listings=coarse("binance", "0.1") | coarse("bybit", "0.1"))
+    floor.room[floor.listings["okx"].key, "sell"] = Headroom(D("0.0001"), "position 100% of limit")
+    floor.maker("binance", "buy", "0.005")
+    floor.wait(10_000)
+    assert floor.hedges == []
+    assert floor.halts == []
+    assert floor.fact("residual") == "0.005 BTC/USDT:USDT of 0.01, 10 s"
+
+
+def test_a_residual_that_a_venue_can_take_again_counts_from_then_on() -> None:
+    floor = HedgeFloor(listings=coarse("binance", "0.1") | coarse("bybit", "0.1"))
+    okx: tuple[str, Side] = (floor.listings["okx"].key, "sell")
+    floor.room[okx] = Headroom(D("0.0001"), "position 100% of limit")
+    floor.maker("binance", "buy", "0.005")
+    floor.wait(10_000)
+    del floor.room[okx]
+    floor.hedger.configure(config(max_slippage_bps=6.0), floor.now_ns)
+    floor.act()
+    assert len(floor.hedges) == 1
+    assert floor.hedger.unhedged_ms(floor.now_ns) == 0.0
+
+
 # ---- the clock ----------------------------------------------------------------------------------
 
 
