@@ -21,7 +21,7 @@ import msgspec
 
 from hftmm.core.errors import Unavailable
 from hftmm.core.instrument import Listing
-from hftmm.core.order import Fill, Funding
+from hftmm.core.order import Fill, Funding, OrderState
 from hftmm.execution.order import Order
 from hftmm.risk.portfolio import Opening, Pnl
 from hftmm.storage import journal_schema as schema
@@ -33,9 +33,17 @@ BACKLOG: Final = 20_000
 """Entries in memory from which on the disk counts as too slow."""
 BATCH: Final = 200
 """Entries a transaction. Small, so that the thread lets go of the interpreter often."""
+GATHER_S: Final = 0.01
+"""How long entries gather before the thread looks. Woken by each, it would take the interpreter
+from the very order that it writes down; what was sent is safe in the ring meanwhile.
+"""
 RETRY_S: Final = 0.25
 _BUSY_S: Final = 0.25
 _CLOSING_TRIES: Final = 8
+_KEPT_STATES: Final = frozenset(
+    state for state in OrderState if state.final or state is OrderState.PENDING_NEW
+)
+"""States of which a slow disk drops no row: without one an order would not be found again."""
 
 Value: TypeAlias = str | int | Decimal | None
 
@@ -84,6 +92,7 @@ class Journal:
         self._disk = ""
         self._slow = False
         self._closing = threading.Event()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -117,12 +126,14 @@ class Journal:
     # ---- what is written ----------------------------------------------------------------------
 
     def intended(self, order: Order, now_ns: int) -> None:
-        """An order is about to leave. When this returns, a kill of the process cannot lose it."""
+        """An order is about to leave. When this returns, a kill of the process cannot lose it; the
+        row of it comes with `changed`.
+        """
         self._intents.write(
             Intent(
                 now_ns,
                 order.client_id,
-                order.key,
+                self._known(order.listing),
                 order.strategy,
                 order.side,
                 str(order.price),
@@ -132,11 +143,11 @@ class Journal:
                 order.reduce_only,
             )
         )
-        self._take(Entry(schema.ORDER, self._order(order, now_ns)))
 
     def changed(self, order: Order, now_ns: int) -> None:
         """An order changed."""
-        self._take(Entry(schema.ORDER, self._order(order, now_ns), kept=order.state.final))
+        kept = order.state in _KEPT_STATES
+        self._take(Entry(schema.ORDER, self._order(order, now_ns), kept))
         self._take(
             Entry(
                 schema.UPDATE,
@@ -230,6 +241,7 @@ class Journal:
         """Waits until everything taken so far is written; False if that took longer."""
         done = threading.Event()
         self._queue.put(done)
+        self._hurry.set()
         return done.wait(seconds)
 
     def close(self) -> int:
@@ -242,6 +254,7 @@ class Journal:
         if not self._closing.is_set():
             self._closing.set()
             self._queue.put(None)
+            self._hurry.set()
         self._thread.join()
         self._intents.close()
         return self.backlog
@@ -256,6 +269,8 @@ class Journal:
             return
         self._taken += 1
         self._queue.put(entry)
+        if entry.durable:
+            self._hurry.set()
 
     def _known(self, listing: Listing) -> str:
         """Writes the definition of a listing before the first row that names it."""
@@ -297,20 +312,21 @@ class Journal:
         while not ended:
             batch: list[Entry] = []
             waiters: list[threading.Event] = []
-            item = queue.get()
-            while True:
+            while not ended and not waiters and len(batch) < BATCH:
+                try:
+                    item = queue.get_nowait()
+                except Empty:
+                    break
                 if item is None:
                     ended = True
                 elif isinstance(item, threading.Event):
                     waiters.append(item)
                 else:
                     batch.append(item)
-                if ended or waiters or len(batch) >= BATCH:
-                    break
-                try:
-                    item = queue.get_nowait()
-                except Empty:
-                    break
+            if not batch and not waiters and not ended:
+                self._hurry.wait(GATHER_S)
+                self._hurry.clear()
+                continue
             if not self._write_until_done(batch):
                 break
             for waiter in waiters:
