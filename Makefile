@@ -2,7 +2,7 @@
 # make test   everything that must hold, the same that runs in CI
 # make venv   what both use: .venv with hftmm in it, book kernels compiled
 # make clients  third-party clients from PyPI, unmodified, trade on the practice venues
-# make soak   the properties at length, and memory over twenty minutes (an hour in all)
+# make soak   the properties at length, a hundred kill -9, memory over twenty minutes (over an hour)
 # make clean  takes away what these made
 #
 # Another interpreter: make PYTHON=python3.12 venv. Options of hftmm: make run ARGS="--seed 11".
@@ -43,9 +43,12 @@ clients: venv .venv-clients/.installed
 	@echo "== third-party clients on the practice venues"
 	@HFTMM_COMMAND="$(CURDIR)/$(BIN)/hftmm" $(CLIENTS)/python -m pytest tests/clients
 
-soak: venv
+soak: venv .venv-clients/.installed
 	@echo "== properties, at length"
 	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+	@echo "== a hundred times kill -9, as ccxt sees it"
+	@HFTMM_KILLS=100 HFTMM_CLIENTS="$(CURDIR)/$(CLIENTS)/python" \
+		$(BIN)/python -m pytest -rP tests/test_kill9.py
 	@echo "== memory"
 	@$(BIN)/python benchmarks/memory.py
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import traceback
 
 import pytest
@@ -33,6 +35,13 @@ def pem(encryption: KeySerializationEncryption | None = None) -> str:
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(SEED))
     how = encryption or NoEncryption()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how).decode()
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+def test_hmac_takes_secrets_of_any_length(length: int) -> None:
+    secret = "ü" * length
+    expected = hmac.new(secret.encode(), b"payload", hashlib.sha256).hexdigest()
+    assert hmac_hex(secret, b"payload") == expected
 
 
 def test_hmac_in_hex_is_that_of_the_standard() -> None:
