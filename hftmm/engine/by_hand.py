@@ -124,6 +124,8 @@ def _toggle(trading: Trading, name: str, on: bool | None, now_ns: int) -> Answer
     if strategy is None:
         return Answer(False, f"no strategy {name!r}: one of {', '.join(known)}")
     wanted = not strategy.on if on is None else on
+    if wanted and trading.kill.killed:
+        return Answer(False, f"{name} stays off while everything is killed: re-arm first")
     if wanted:
         trading.risk.enable(strategy.code)
     strategy.switch(wanted, "by hand", now_ns)

@@ -17,6 +17,7 @@ from hftmm.core.order import AmendIntent, Amendment, Fill, Funding, OrderAnswer,
 from hftmm.engine.account import Account, Past
 from hftmm.engine.back_office import BackOffice, FeeTold, Records, Traded
 from hftmm.engine.brakes import EngineBrakes
+from hftmm.engine.carried import Carried
 from hftmm.engine.exchange_manager import ExchangeManager
 from hftmm.engine.market import Market
 from hftmm.engine.results import Results
@@ -33,7 +34,14 @@ from hftmm.risk.portfolio import Opening, Portfolio
 from hftmm.risk.risk_manager import RiskManager
 from hftmm.strategy.arbitrage import ArbitrageDetector
 from hftmm.strategy.arbitrage_executor import ArbitrageExecutor
-from hftmm.strategy.base import ARBITRAGE, BY_HAND, HEDGING, MARKET_MAKING, Strategy
+from hftmm.strategy.base import (
+    ARBITRAGE,
+    BY_HAND,
+    FLATTENING,
+    HEDGING,
+    MARKET_MAKING,
+    Strategy,
+)
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
 from hftmm.venues.account import AccountSession
 from hftmm.venues.codec import MILLISECOND, SECOND, Hosts
@@ -135,6 +143,7 @@ class Trading:
             config, self, self._detector, self.hedger.take_over, self.halt
         )
         self.strategies: Final[tuple[Strategy, ...]] = (self.maker, self.executor, self.hedger)
+        self.carried: Final = Carried()
         self._by_code: Final = {strategy.code: strategy for strategy in self.strategies}
         opened = {balance.venue for balance in history.opening.balances} if history.opening else ()
         self.accounts: Final = {
@@ -335,6 +344,11 @@ class Trading:
         self.kill.back(venue, now_ns)
 
     def opened(self, now_ns: int) -> None:
+        for market in self.markets.values():
+            held = sum((self.position(each.book.listing) for each in market.members), ZERO)
+            strategies = self.hedger.unhedged.get(market.symbol, ZERO)
+            strategies += self.executor.imbalance(market.symbol)
+            self.carried.set(market.symbol, held - strategies)
         self.licence.records.opened(self.portfolio.opening(now_ns))
 
     def noted(self, note: Note) -> None:
@@ -349,12 +363,20 @@ class Trading:
         portfolio, manager = self.portfolio, self.manager
         if history.opening is not None:
             portfolio.open(history.opening)
+            for held in history.opening.positions:
+                self.carried.add(held.listing.symbol, held.size)
         open_amounts: dict[str, tuple[Decimal, str]] = {}
         for fill in history.fills:
             portfolio.filled(fill, now_ns)
-            if manager.ids.strategy(fill.client_id) != BY_HAND:
-                symbol, venue = fill.listing.symbol, fill.listing.venue
-                open_amounts[symbol] = (open_amounts.get(symbol, (ZERO, ""))[0] + fill.held, venue)
+            symbol, amount = fill.listing.symbol, fill.held
+            code = manager.ids.strategy(fill.client_id)
+            if code == BY_HAND:
+                self.carried.add(symbol, amount)
+                continue
+            if code == FLATTENING:
+                amount = self.carried.flattened(symbol, amount)
+            known, _ = open_amounts.get(symbol, (ZERO, ""))
+            open_amounts[symbol] = (known + amount, fill.listing.venue)
         for funding in history.fundings:
             portfolio.funded(funding, now_ns)
         manager.restore_fills(history.trades)
@@ -446,9 +468,12 @@ class Trading:
                 strategy.switch(False, why, now_ns)
         if code == MARKET_MAKING:
             self.hedger.maker_filled(fill, now_ns)
-        elif code not in {ARBITRAGE, HEDGING, BY_HAND}:
+        elif code == BY_HAND:
+            self.carried.add(fill.listing.symbol, fill.held)
+        elif code not in {ARBITRAGE, HEDGING}:
             listing = fill.listing
-            self.hedger.take_over(listing.symbol, fill.held, listing.venue, "flattened", now_ns)
+            if amount := self.carried.flattened(listing.symbol, fill.held):
+                self.hedger.take_over(listing.symbol, amount, listing.venue, "flattened", now_ns)
 
     def _booked(self, traded: Traded, now_ns: int) -> None:
         self.results.booked(traded, now_ns)

@@ -196,12 +196,12 @@ class KillSwitch:
     # ---- what is shown ------------------------------------------------------------------------
 
     def shown(self, now_ns: int) -> KillRow | None:
-        """For the screen; None while nothing is killed."""
-        if not self.reason:
+        """For the screen; None while nothing is killed and nothing ends."""
+        if not self.reason and not self._ending:
             return None
         flattening = "; ".join(f"{venue} {one.words}" for venue, one in self._flattenings.items())
         rows, rearm = self._rows(now_ns), self._next(now_ns)
-        return KillRow(self.reason, self._killed_ns, rows, flattening, rearm, self.done)
+        return KillRow(self.reason or ENDING, self._killed_ns, rows, flattening, rearm, self.done)
 
     def report(self, now_ns: int) -> list[str]:
         """One line a venue: `binance: 4 sent, 4 acked, zero at 38 ms`."""
@@ -261,7 +261,8 @@ class KillSwitch:
         if self.done:
             return f"type {WORD}: venues take orders again, strategies stay off until switched on"
         waiting = [row.venue for row in self._rows(now_ns) if row.zero_ms is None]
-        return f"not before {_and(waiting)} shows zero" if waiting else "not before it is flat"
+        shows = "shows" if len(waiting) == 1 else "show"
+        return f"not before {_and(waiting)} {shows} zero" if waiting else "not before it is flat"
 
 
 def told(row: VenueKill) -> str:
