@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from aiohttp import WSMsgType, web
 
-from hftmm.config import Config, MarketsConfig, PracticeConfig
+from hftmm.config import DEFAULT_VENUES, Config, MarketsConfig, PracticeConfig
 from hftmm.core.errors import Unavailable
 from hftmm.core.instrument import Kind, Side
 from hftmm.sim import server
@@ -281,8 +281,10 @@ async def test_the_description_names_every_face_of_every_venue() -> None:
             "okx": dict.fromkeys(("rest", "public", "private", "business")),
             "credentials": dict.fromkeys(("key", "secret", "passphrase")),
             "control": None,
+            "run": None,
         }
-        served_faces = {name: value for name, value in described.items() if name != "credentials"}
+        faces = {name: value for name, value in described.items() if name in DEFAULT_VENUES}
+        served_faces = {**faces, "control": described["control"]}
         hosts = [urlsplit(address) for address in addresses(served_faces)]
         assert {host.hostname for host in hosts} == {"127.0.0.1"}
         assert len({host.port for host in hosts}) == len(hosts)
@@ -355,6 +357,7 @@ async def test_serve_announces_the_description_once_and_ends_in_time() -> None:
         "okx",
         "credentials",
         "control",
+        "run",
     }
 
 
