@@ -196,8 +196,10 @@ class Account:
 
     @property
     def needs_operator(self) -> bool:
-        """Differences that only a person can settle stand in the way."""
-        return self._pass is not None and bool(self._pass.needs_operator)
+        """What stands in the way only a person can put right: differences, or rights of the key."""
+        return bool(self._objections) or (
+            self._pass is not None and bool(self._pass.needs_operator)
+        )
 
     def accept(self, now_ns: int) -> list[str]:
         """The operator takes the venue's word; what that was about."""

@@ -18,6 +18,7 @@ from hftmm.engine.account import Account, Past
 from hftmm.engine.back_office import BackOffice, FeeTold, Records, Traded
 from hftmm.engine.brakes import EngineBrakes
 from hftmm.engine.carried import Carried
+from hftmm.engine.day import Day
 from hftmm.engine.exchange_manager import ExchangeManager
 from hftmm.engine.market import Market
 from hftmm.engine.results import Results
@@ -171,6 +172,7 @@ class Trading:
         self._began_ns = now_ns
         self._tick_ns = 0
         self._watch_ns = 0
+        self._day: Final = Day(now_ns if history.opening is None else history.opening.ns)
         self._resume(history, now_ns)
 
     # ---- what the engine tells ----------------------------------------------------------------
@@ -345,7 +347,9 @@ class Trading:
 
     def opened(self, now_ns: int) -> None:
         for market in self.markets.values():
-            held = sum((self.position(each.book.listing) for each in market.members), ZERO)
+            # Also at a venue that told nothing of its listings yet.
+            keys = (f"{venue} {market.symbol}" for venue in self.accounts)
+            held = sum(map(self.portfolio.held, keys), ZERO)
             strategies = self.hedger.unhedged.get(market.symbol, ZERO)
             strategies += self.executor.imbalance(market.symbol)
             self.carried.set(market.symbol, held - strategies)
@@ -419,9 +423,10 @@ class Trading:
     def _recover(self, now_ns: int) -> None:
         """Strategies begin when every venue agrees with us, or is given up for now."""
         late = [venue for venue, account in self.accounts.items() if account.why]
-        if late and now_ns - self._began_ns < RECOVERY_NS:
-            self.recovering = f"{late[0]}: {self.accounts[late[0]].why}"
-            return
+        for venue in late:
+            if now_ns - self._began_ns < RECOVERY_NS and not self.accounts[venue].needs_operator:
+                self.recovering = f"{venue}: {self.accounts[venue].why}"
+                return
         self.recovering = ""
         for venue in late:
             self.note("warning", venue, "account", f"left out: {self.accounts[venue].why}", now_ns)
@@ -486,6 +491,11 @@ class Trading:
                 price = member.mid if mark is None or mark.mark is None else mark.mark
                 if price is not None:
                     self.portfolio.marked(member.book.listing, Decimal(repr(price)))
+        even = not any(map(self.executor.imbalance, self.markets))
+        if self._day.over(now_ns, hedged=even and self.hedger.unhedged_ms(now_ns) is None):
+            self.portfolio.roll()
+            self.results.roll()
+            self.opened(now_ns)
         self.results.watch(now_ns)
         for halt in self.risk.watch(now_ns):
             if halt.venue in self.accounts:
