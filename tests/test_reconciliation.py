@@ -12,6 +12,7 @@ from hftmm.execution.order import Order
 from hftmm.execution.reconciliation import (
     Ask,
     AskBalances,
+    AskFunding,
     AskOrders,
     AskPositions,
     Reconciliation,
@@ -78,6 +79,8 @@ class Desk:
                 case AskPositions():
                     position = Position(PERPETUAL, self.held, None, None, now_ns, now_ns)
                     self.pass_.positions([position] if self.held else [], now_ns)
+                case AskFunding():
+                    self.pass_.funding()
                 case AskBalances():
                     self.pass_.balances([self.balance(self.usdt)] if self.usdt else [], now_ns)
 
@@ -113,6 +116,7 @@ def test_where_nothing_differs_it_settles_without_a_word() -> None:
         FetchFills,
         AskPositions,
         AskBalances,
+        AskFunding,
     ]
     since = [ask.since_ns for ask in asked if isinstance(ask, FetchFills)]
     assert max(since) < desk.bench.now_ns - 59 * SECOND

@@ -42,6 +42,7 @@ from hftmm.venues.account import AccountSession
 from hftmm.venues.account_sink import (
     Errand,
     FillsSince,
+    FundingSince,
     OneOrder,
     OpenOrders,
     Question,
@@ -127,6 +128,11 @@ class Told:
 
     def fills_found(self, question: FillsSince, fills: Sequence[Fill], now_ns: int) -> None:
         self.findings.append((question, list(fills)))
+
+    def funding_found(
+        self, question: FundingSince, fundings: Sequence[Funding], now_ns: int
+    ) -> None:
+        self.findings.append((question, list(fundings)))
 
     def positions_found(self, positions: Sequence[Position], now_ns: int) -> None:
         self.findings.append(("positions", list(positions)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from hftmm.core.fees import FeeRates
@@ -20,7 +20,14 @@ from hftmm.core.order import (
 )
 from hftmm.execution.action import Action, Amend, Cancel, FetchFills, Place, Query, SyncClock
 from hftmm.execution.order_manager import OrderManager
-from hftmm.execution.reconciliation import Ask, AskBalances, AskOrders, AskPositions, Reconciliation
+from hftmm.execution.reconciliation import (
+    Ask,
+    AskBalances,
+    AskFunding,
+    AskOrders,
+    AskPositions,
+    Reconciliation,
+)
 from hftmm.execution.settling import DEFAULT
 from hftmm.risk.portfolio import Portfolio
 from hftmm.venues.account import AccountSession
@@ -30,6 +37,7 @@ from hftmm.venues.account_sink import (
     Clearance,
     Errand,
     FillsSince,
+    FundingSince,
     OneOrder,
     OpenOrders,
     Positions,
@@ -44,6 +52,10 @@ from hftmm.venues.rights import objections
 
 AUDIT_EVERY_NS: Final = 30 * SECOND
 """How often a venue is asked for its own word while all is well."""
+FUNDING_SPAN_NS: Final = 6 * 86_400 * SECOND
+"""Venues tell the funding of a week."""
+SAME_FUNDING_NS: Final = 600 * SECOND
+"""Stamps of one payment differ by less from stream to query, those of two by hours."""
 AGAIN_NS: Final = 5 * SECOND
 """Before a question about the key that failed is asked again."""
 
@@ -82,10 +94,20 @@ class AccountHouse(Protocol):
 
 @dataclass(slots=True)
 class Past:
-    """What is known of a venue from before: see `Reconciliation`."""
+    """What is known of a venue from before: see `Reconciliation`.
+
+    Attributes:
+        opened_ns: when its books were opened, 0 if they are not.
+        fundings: booked since.
+    """
 
     last_fill_ns: Mapping[str, int]
-    opened: bool
+    opened_ns: int
+    fundings: list[Funding] = field(default_factory=list)
+
+    @property
+    def opened(self) -> bool:
+        return self.opened_ns > 0
 
 
 class Account:
@@ -243,7 +265,9 @@ class Account:
             self._portfolio.told_position(position, now_ns)
 
     def funded(self, funding: Funding, now_ns: int) -> None:
-        self._house.funded(funding, now_ns)
+        if not any(_same(funding, known) for known in self._past.fundings):
+            self._past.fundings.append(funding)
+            self._house.funded(funding, now_ns)
 
     def orders_found(
         self, question: OpenOrders, orders: Sequence[OrderUpdate], now_ns: int
@@ -272,6 +296,15 @@ class Account:
         else:
             for fill in fills:
                 self._manager.filled(fill, now_ns)
+
+    def funding_found(
+        self, question: FundingSince, fundings: Sequence[Funding], now_ns: int
+    ) -> None:
+        for funding in fundings:
+            if funding.venue_ns > self._past.opened_ns:
+                self.funded(funding, now_ns)
+        if self._pass is not None:
+            self._pass.funding()
 
     def positions_found(self, positions: Sequence[Position], now_ns: int) -> None:
         if self._pass is not None:
@@ -309,6 +342,8 @@ class Account:
                 self._failed(AskOrders(self.venue, kind), now_ns)
             case FillsSince(listing, since_ns):
                 self._failed(FetchFills(listing, since_ns), now_ns)
+            case FundingSince():
+                self._failed(AskFunding(self.venue), now_ns)
             case Positions():
                 self._failed(AskPositions(self.venue), now_ns)
             case Balances():
@@ -362,7 +397,7 @@ class Account:
             self._note("warning", "reconciliation", str(difference), now_ns)
         self._told_differences = len(reconciling.differences)
         if reconciling.began and not self._past.opened:
-            self._past.opened = True
+            self._past.opened_ns = now_ns
             self._house.opened(now_ns)
         self.differences = [str(drift) for drift in reconciling.needs_operator]
         if self.differences:
@@ -397,6 +432,9 @@ class Account:
                     self.session.ask(OpenOrders(kind), now_ns)
                 case FetchFills(listing, since_ns):
                     self.session.ask(FillsSince(listing, since_ns), now_ns)
+                case AskFunding():
+                    since_ns = max(self._past.opened_ns, now_ns - FUNDING_SPAN_NS)
+                    self.session.ask(FundingSince(since_ns), now_ns)
                 case AskPositions():
                     self.session.ask(Positions(), now_ns)
                 case AskBalances():
@@ -408,6 +446,16 @@ class Account:
 
     def _note(self, level: str, event: str, text: str, now_ns: int) -> None:
         self._house.noted(Note(level, self.venue, event, text, now_ns))
+
+
+def _same(one: Funding, other: Funding) -> bool:
+    """Told twice: some streams do not say which listing it was for."""
+    known = one.listing is None or other.listing is None or one.listing.key == other.listing.key
+    return (
+        known
+        and (one.asset, one.amount) == (other.asset, other.amount)
+        and abs(one.venue_ns - other.venue_ns) < SAME_FUNDING_NS
+    )
 
 
 def _request(errand: OrderRequest | Amendment | Cancellation) -> Place | Amend | Cancel:

@@ -146,14 +146,22 @@ class Trading:
         self.strategies: Final[tuple[Strategy, ...]] = (self.maker, self.executor, self.hedger)
         self.carried: Final = Carried()
         self._by_code: Final = {strategy.code: strategy for strategy in self.strategies}
-        opened = {balance.venue for balance in history.opening.balances} if history.opening else ()
+        opened_ns = (
+            {balance.venue: history.opening.ns for balance in history.opening.balances}
+            if history.opening
+            else {}
+        )
         self.accounts: Final = {
             venue: Account(
                 venue,
                 self.manager,
                 self.portfolio,
                 self,
-                Past(history.last_fill_ns, venue in opened),
+                Past(
+                    history.last_fill_ns,
+                    opened_ns.get(venue, 0),
+                    [funding for funding in history.fundings if funding.venue == venue],
+                ),
             )
             for venue in licence.credentials
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
@@ -46,7 +46,13 @@ class AskBalances(msgspec.Struct, frozen=True, gc=False):
     venue: str
 
 
-Ask: TypeAlias = AskOrders | FetchFills | AskPositions | AskBalances
+class AskFunding(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the funding payments since the books were opened; answer by `funding`, booked."""
+
+    venue: str
+
+
+Ask: TypeAlias = AskOrders | FetchFills | AskFunding | AskPositions | AskBalances
 
 
 class Remedy(Enum):
@@ -86,7 +92,7 @@ class Reconciliation:
     def __init__(
         self,
         venue: str,
-        listings: Iterable[Listing],
+        listings: Collection[Listing],
         manager: OrderManager,
         portfolio: Portfolio,
         last_fill_ns: Mapping[str, int],
@@ -107,6 +113,7 @@ class Reconciliation:
         self._portfolio: Final = portfolio
         self._last_fill_ns: Final = last_fill_ns
         self._opened = opened
+        self._pays_funding: Final = any(one.kind is not Kind.SPOT for one in listings)
         self._waiting: Final[dict[Ask, int]] = {}
         self._told_positions: list[Position] = []
         self._told_balances: list[Balance] = []
@@ -150,7 +157,10 @@ class Reconciliation:
             if now_ns < self._compare_ns:
                 return []
             self._compares = True
-            return self._ask([AskPositions(self.venue), AskBalances(self.venue)], now_ns)
+            asks: list[Ask] = [AskPositions(self.venue), AskBalances(self.venue)]
+            if self._opened and self._pays_funding:
+                asks.append(AskFunding(self.venue))
+            return self._ask(asks, now_ns)
         self._compares = False
         return self._compare(now_ns)
 
@@ -179,6 +189,10 @@ class Reconciliation:
                     f"{fill.price:f}, was missed"
                 )
                 self._found(words, Remedy.BOOKED)
+
+    def funding(self) -> None:
+        """Every funding payment of these books is booked."""
+        self._waiting.pop(AskFunding(self.venue), None)
 
     def positions(self, told: Sequence[Position], now_ns: int) -> None:
         """All positions; what is not among them is flat."""

@@ -74,6 +74,7 @@ class Inspector:
         latched_ns: since when everything is killed, 0 while it is not.
         placed, traded: how many orders and trades there were, by strategy.
         violation: the first there was.
+        skewed: venues whose clock was set.
     """
 
     failure = ""
@@ -93,6 +94,7 @@ class Inspector:
         self.calm_ns: Final = dict.fromkeys(truths, clock())
         self.latched_ns = 0
         self.violation: Violation | None = None
+        self.skewed: Final[set[str]] = set()
         self.placed: Final[dict[str, int]] = {}
         self.traded: Final[dict[str, int]] = {}
         self._journal: Final = journal
@@ -104,7 +106,7 @@ class Inspector:
         self._began_ns = self._ready_ns = self._sent_ns = 0
         self._ids: Final[set[str]] = set()
         self._booked: dict[Trade, Fill] = {}
-        self._paid: dict[tuple[str, str, str, int], Funding] = {}
+        self._paid: dict[str, int] = {}
         self._positions: dict[str, Decimal] = {}
         self._nets: dict[str, Decimal] = {}
         self._parts: dict[str, deque[tuple[Decimal, int]]] = {}
@@ -128,8 +130,11 @@ class Inspector:
         self._positions, self._nets, self._parts = {}, {}, {}
         self._large_ns, self._adrift_ns = {}, {}
         self._leaving, self._changes = {}, {}
+        self._paid = {}
         for trade, fill in self._journal.fills.items():
             self._book(trade, fill)
+        for funding in self._journal.fundings.values():
+            self._paid[funding.venue] = self._paid.get(funding.venue, 0) + 1
 
     def begins(self, trading: Trading) -> None:
         """It runs."""
@@ -190,6 +195,7 @@ class Inspector:
 
     def funded(self, funding: Funding, now_ns: int) -> None:
         self._tell(f"funded {funding.venue} {funding.asset} {funding.amount:f}")
+        self._paid[funding.venue] = self._paid.get(funding.venue, 0) + 1
         self._journal.funded(funding, now_ns)
 
     def noted(self, note: Note) -> None:
@@ -360,6 +366,11 @@ class Inspector:
         booked = sum(1 for key, _ in self._booked if key.startswith(venue))
         if booked != len(truth.executions) or not self._well_for(venue, 5 * SECOND):
             return
+        paid = truth.account.fundings
+        if len(paid) != self._paid.get(venue, 0):
+            late_ns = self._clock() - paid[-1].ts_ns
+            if late_ns < TOLD_WITHIN_NS or not self._well_for(venue, TOLD_WITHIN_NS):
+                return
         if unbalanced := self._unbalanced(venue, truth):
             self._broken("balance", unbalanced[0])
 
@@ -369,9 +380,24 @@ class Inspector:
         found = []
         for wallet, asset, total in truth.balances():
             ours = ledger.balance(venue, wallet, asset)
+            if venue in self.skewed and asset == "USDT" and wallet != Kind.SPOT.value:
+                ours += self._cost_beyond(venue, truth)
             if abs(ours - total) > (CENT if asset == "USDT" else DUST):
                 found.append(f"{venue} {wallet} {asset}: the venue has {total}, we count {ours}")
         return found
+
+    def _cost_beyond(self, venue: str, truth: Truth) -> Decimal:
+        """By how much more the venue says that open positions cost. Where its clock was set, the
+        order of trades is not to be known by their stamps, and with it what was realised already.
+        """
+        assert self._trading is not None
+        portfolio, beyond = self._trading.portfolio, ZERO
+        for listing in self._trading.accounts[venue].listings:
+            theirs = truth.account.positions.get(listing.symbol)
+            if theirs is not None:
+                entry = portfolio.entry(listing) or ZERO
+                beyond += theirs.cost - entry * portfolio.position(listing)
+        return beyond
 
     # ---- limits -------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class MemoryJournal:
     the orders that were about to leave, and for what is forced through.
 
     Attributes:
+        fills, fundings: what is written, each once.
         failure: always "", a memory is never full.
     """
 
@@ -68,7 +69,7 @@ class MemoryJournal:
         self.fills: Final[dict[Trade, Fill]] = {}
         self._orders: Final[dict[str, _Row]] = {}
         self._intents: Final[dict[str, _Row]] = {}
-        self._fundings: Final[dict[tuple[str, str, str, int], Funding]] = {}
+        self.fundings: Final[dict[tuple[str, str, str, int], Funding]] = {}
         self._opening: Opening | None = None
         self._opened_after = (0, 0)
         self._killed = ""
@@ -90,7 +91,7 @@ class MemoryJournal:
     def funded(self, funding: Funding, now_ns: int) -> None:
         key = "" if funding.listing is None else funding.listing.key
         paid = funding.venue, key, funding.asset, funding.venue_ns
-        self._write(now_ns, partial(self._fundings.setdefault, paid, funding))
+        self._write(now_ns, partial(self.fundings.setdefault, paid, funding))
 
     def noted(self, note: Note) -> None:
         """Nobody reads it again."""
@@ -105,7 +106,7 @@ class MemoryJournal:
     def opened(self, opening: Opening) -> None:
         self.force()
         self._opening = opening
-        self._opened_after = len(self.fills), len(self._fundings)
+        self._opened_after = len(self.fills), len(self.fundings)
 
     # ---- ending and beginning -----------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class MemoryJournal:
             killed=self._killed,
             opening=self._opening,
             fills=tuple(self.fills.values())[fills:],
-            fundings=tuple(self._fundings.values())[fundings:],
+            fundings=tuple(self.fundings.values())[fundings:],
         )
 
     # -------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ KEY: Final = Credentials(DEMO.key, DEMO.secret, DEMO.passphrase)
 
 FUNDING_NS: Final = 62_145 * 28_800 * SECOND
 """A moment at which perpetuals pay funding."""
-START_NS: Final = FUNDING_NS - 3_600 * SECOND
+START_NS: Final = FUNDING_NS - 45 * SECOND
 VENUES_NS: Final = 40 * MILLISECOND
 """How often the market and the venues move on by themselves."""
 TICK_NS: Final = 50 * MILLISECOND
@@ -297,6 +297,8 @@ class World:
         if name in FAULTS:
             self._wrong[venue].append(episode)
             self.inspector.calm_ns[venue] = 0
+            if name == "skew":
+                self.inspector.skewed.add(venue)
             self.lines[venue].peer.switch(name, now_ns, episode.amount if episode.amount else None)
             self.lines[venue].flush()
         elif name == "crash":

@@ -9,11 +9,12 @@ from typing import Final, TypeAlias
 
 from hftmm.core.errors import MalformedFrame
 from hftmm.core.instrument import Kind
-from hftmm.core.order import Balance, Fill, OrderUpdate, Position, Rejection
+from hftmm.core.order import Balance, Fill, Funding, OrderUpdate, Position, Rejection
 from hftmm.venues.account_outlet import TOO_MANY, AccountOutlet
 from hftmm.venues.account_sink import (
     Balances,
     FillsSince,
+    FundingSince,
     OneOrder,
     OpenOrders,
     Positions,
@@ -56,6 +57,7 @@ class _Task:
     window_ms: int = 0
     orders: list[OrderUpdate] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
+    fundings: list[Funding] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     balances: list[Balance] = field(default_factory=list)
     answers: list[tuple[SignedRequest, bytes]] = field(default_factory=list)
@@ -132,6 +134,9 @@ class AccountQueries:
             case FillsSince(_, since_ns):
                 task.window_ms = since_ns // MILLISECOND
                 return [self._window(question, task)]
+            case FundingSince(since_ns):
+                since_ms = since_ns // MILLISECOND
+                return [lambda ms: codec.funding_since(key, since_ms, ms)]
             case Positions():
                 return _each(lambda ms: codec.positions(key, ms))
             case Balances():
@@ -167,6 +172,9 @@ class AccountQueries:
             case FillsSince():
                 fills, cursor = codec.decode_fills(body, listings, now_ns)
                 task.fills += fills
+            case FundingSince():
+                fundings, cursor = codec.decode_funding(body, listings, now_ns)
+                task.fundings += fundings
             case Positions():
                 task.positions += codec.decode_positions(body, listings, now_ns)
             case Balances():
@@ -190,6 +198,8 @@ class AccountQueries:
                 sink.order_found(question, next(found, None), now_ns)
             case FillsSince():
                 sink.fills_found(question, task.fills, now_ns)
+            case FundingSince():
+                sink.funding_found(question, task.fundings, now_ns)
             case Positions():
                 sink.positions_found(task.positions, now_ns)
             case Balances():

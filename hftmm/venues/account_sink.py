@@ -70,6 +70,12 @@ class FillsSince(msgspec.Struct, frozen=True, gc=False):
     since_ns: int
 
 
+class FundingSince(msgspec.Struct, frozen=True, gc=False):
+    """All funding payments since a moment of the venue's clock."""
+
+    since_ns: int
+
+
 class Positions(msgspec.Struct, frozen=True, gc=False):
     """All positions."""
 
@@ -88,7 +94,9 @@ class Rights(msgspec.Struct, frozen=True, gc=False):
     """What the key may do, and how the account is set."""
 
 
-Question: TypeAlias = OpenOrders | OneOrder | FillsSince | Positions | Balances | Rates | Rights
+Question: TypeAlias = (
+    OpenOrders | OneOrder | FillsSince | FundingSince | Positions | Balances | Rates | Rights
+)
 """What changes nothing at the venue."""
 
 
@@ -126,6 +134,12 @@ class AccountSink(Protocol):
         ...
 
     def fills_found(self, question: FillsSince, fills: Sequence[Fill], now_ns: int) -> None: ...
+
+    def funding_found(
+        self, question: FundingSince, fundings: Sequence[Funding], now_ns: int
+    ) -> None:
+        """Perhaps not for the first time."""
+        ...
 
     def positions_found(self, positions: Sequence[Position], now_ns: int) -> None: ...
 

@@ -20,6 +20,7 @@ from hftmm.core.order import (
     Amendment,
     Balance,
     Fill,
+    Funding,
     OrderAnswer,
     OrderRequest,
     OrderUpdate,
@@ -239,10 +240,20 @@ class PrivateCodec(Protocol):
         self, body: bytes, listings: Listings, received_ns: int
     ) -> tuple[list[Fill], str]: ...
 
+    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
+        """Asks for the funding payments of all perpetuals: some streams tell that there was one,
+        but not how much, and none tells what happened while it was away.
+        """
+        ...
+
+    def decode_funding(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[Funding], str]: ...
+
     def next_page(
         self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
     ) -> SignedRequest:
-        """The same query of orders or fills from where its answer ended."""
+        """The same query of orders, fills or funding from where its answer ended."""
         ...
 
     def positions(self, credentials: Credentials, now_ms: int) -> list[SignedRequest]: ...

@@ -19,6 +19,7 @@ from hftmm.core.order import (
     Amendment,
     Balance,
     Fill,
+    Funding,
     OrderAnswer,
     OrderRequest,
     OrderUpdate,
@@ -86,6 +87,7 @@ _PATHS: Final = {
         "open": "/fapi/v1/openOrders",
         "cancel all": "/fapi/v1/allOpenOrders",
         "fills": "/fapi/v1/userTrades",
+        "income": "/fapi/v1/income",
         "fees": "/fapi/v1/commissionRate",
         "balances": "/fapi/v3/balance",
         "positions": "/fapi/v3/positionRisk",
@@ -294,6 +296,23 @@ class BinancePrivateCodec:
     ) -> tuple[list[Fill], str]:
         """Fills, and if there may be more the `since_ms` to ask for next, as text."""
         return rows.fills(body, listings, received_ns, full=_MOST_FILLS)
+
+    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
+        """Funding payments of a week from `since_ms` on, oldest first."""
+        params: Params = {
+            "incomeType": "FUNDING_FEE",
+            "startTime": since_ms,
+            "limit": _MOST_FILLS,
+        }
+        return _rest(
+            credentials, Kind.LINEAR, "income", params, now_ms, purpose="funding", weight=30
+        )
+
+    def decode_funding(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[Funding], str]:
+        """Funding payments; one answer holds more than a week can bring."""
+        return rows.funding(body, listings, received_ns), ""
 
     def next_page(
         self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int

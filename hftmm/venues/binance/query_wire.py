@@ -41,6 +41,15 @@ class TradeRow(msgspec.Struct, frozen=True, gc=False):
     isMaker: bool = False  # noqa: N815 - the venue's name
 
 
+class IncomeRow(msgspec.Struct, frozen=True, gc=False):
+    """A line of the income history of USD-M."""
+
+    symbol: str
+    income: str
+    asset: str
+    time: int
+
+
 class PositionRow(msgspec.Struct, frozen=True, gc=False):
     symbol: str
     positionAmt: str  # noqa: N815 - the venue's name
@@ -114,6 +123,7 @@ class ListenKey(msgspec.Struct, frozen=True, gc=False):
 decode_order_row = msgspec.json.Decoder(OrderRow).decode
 decode_order_rows = msgspec.json.Decoder(list[OrderRow]).decode
 decode_trade_rows = msgspec.json.Decoder(list[TradeRow]).decode
+decode_income_rows = msgspec.json.Decoder(list[IncomeRow]).decode
 decode_position_rows = msgspec.json.Decoder(list[PositionRow]).decode
 decode_spot_account = msgspec.json.Decoder(SpotAccount).decode
 decode_linear_balances = msgspec.json.Decoder(list[LinearBalanceRow]).decode

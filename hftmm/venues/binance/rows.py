@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hftmm.core.instrument import Kind, Listing, Side
-from hftmm.core.order import Balance, Fill, OrderUpdate, Position
+from hftmm.core.order import Balance, Fill, Funding, OrderUpdate, Position
 from hftmm.venues.binance import private_wire as wire
 from hftmm.venues.binance import query_wire
 from hftmm.venues.binance.account import VENUE, spot_balance
@@ -75,6 +75,21 @@ def fills(
         return told, ""
     first, last = rows[0].time, rows[-1].time
     return told, str(last if last > first else last + 1)
+
+
+def funding(body: bytes, listings: Listings, received_ns: int) -> list[Funding]:
+    """Funding payments of the income history."""
+    return [
+        Funding(
+            wire.find(listings, row.symbol, spot=False),
+            VENUE,
+            row.asset,
+            wire.amount(row.income),
+            row.time * MILLISECOND,
+            received_ns,
+        )
+        for row in decode(query_wire.decode_income_rows, body)
+    ]
 
 
 def _fill(listing: Listing, row: query_wire.TradeRow, received_ns: int) -> Fill:

@@ -20,6 +20,7 @@ from hftmm.core.order import (
     Amendment,
     Balance,
     Fill,
+    Funding,
     OrderAnswer,
     OrderRequest,
     OrderUpdate,
@@ -263,6 +264,26 @@ class BybitPrivateCodec:
         happened = account.executed(page.rows, page.category, listings, received_ns)
         fills = [event for event in reversed(happened) if isinstance(event, Fill)]
         return fills, (page.cursor or "") if page.rows else ""
+
+    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
+        """Funding payments of a week from `since_ms` on, newest first."""
+        params: Params = {
+            "category": "linear",
+            "execType": "Funding",
+            "startTime": since_ms,
+            "endTime": since_ms + _WEEK_NS // MILLISECOND,
+            "limit": _MOST_FILLS,
+        }
+        return get(credentials, "/v5/execution/list", params, now_ms, purpose="funding")
+
+    def decode_funding(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[Funding], str]:
+        """Funding payments, oldest first, and the cursor that `next_page` wants."""
+        page, _ = wire.result(wire.decode_execution_page, body)
+        happened = account.executed(page.rows, page.category, listings, received_ns)
+        paid = [event for event in reversed(happened) if isinstance(event, Funding)]
+        return paid, (page.cursor or "") if page.rows else ""
 
     def next_page(
         self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int

@@ -260,6 +260,22 @@ class OkxPrivateCodec:
         cursor = found[-1].bill_id if len(found) >= _PAGE else ""
         return [fill for fill in fills if fill is not None], cursor
 
+    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
+        """Funding payments of the last seven days, newest first, a hundred at a time: the stream
+        tells that there was one, but not how much.
+        """
+        wanted = {"instType": "SWAP", "type": _FUNDING, "begin": str(since_ms)}
+        return self._get(credentials, "account/bills", wanted, now_ms, "funding")
+
+    def decode_funding(
+        self, body: bytes, listings: Listings, received_ns: int
+    ) -> tuple[list[Funding], str]:
+        """Funding payments, and the cursor of the next page."""
+        found = [decoded(wire.bill_decoder, row) for row in answer_rows(body)]
+        payments = [rows.funding(row, listings, received_ns) for row in found]
+        cursor = found[-1].bill_id if len(found) >= _PAGE else ""
+        return [payment for payment in payments if payment is not None], cursor
+
     def next_page(
         self, credentials: Credentials, request: SignedRequest, cursor: str, now_ms: int
     ) -> SignedRequest:
@@ -347,22 +363,6 @@ class OkxPrivateCodec:
 
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         return judge_body(status, body)
-
-    def funding_since(self, credentials: Credentials, since_ms: int, now_ms: int) -> SignedRequest:
-        """Funding payments of the last seven days, newest first, a hundred at a time: the stream
-        tells that there was one, but not how much.
-        """
-        wanted = {"instType": "SWAP", "type": _FUNDING, "begin": str(since_ms)}
-        return self._get(credentials, "account/bills", wanted, now_ms, "funding")
-
-    def decode_funding(
-        self, body: bytes, listings: Listings, received_ns: int
-    ) -> tuple[list[Funding], str]:
-        """Funding payments, and the cursor of the next page."""
-        found = [decoded(wire.bill_decoder, row) for row in answer_rows(body)]
-        payments = [rows.funding(row, listings, received_ns) for row in found]
-        cursor = found[-1].bill_id if len(found) >= _PAGE else ""
-        return [payment for payment in payments if payment is not None], cursor
 
     def _get(
         self,
