@@ -21,14 +21,14 @@ from hftmm.execution.action import Action, Amend, Cancel, FetchFills, Place, Que
 from hftmm.execution.client_ids import ClientIds
 from hftmm.execution.fills import FillBook, Strangers
 from hftmm.execution.order import ZERO, Exposure, Order
+from hftmm.execution.receipts import Receipts
 from hftmm.execution.register import Register
-from hftmm.execution.settlement import QUIET, OrderSink, Settlement
+from hftmm.execution.settlement import OrderSink, Settlement
 from hftmm.execution.settling import POLICIES, SettlePolicy
 from hftmm.execution.throttle import Denial, Throttle, Traffic
 from hftmm.risk.approval import Approved, Refused
 
 _RESTING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
-_GONE: Final = frozenset({Rejection.UNKNOWN_ORDER, Rejection.ALREADY_DONE})
 
 
 class OrderManager:
@@ -60,6 +60,7 @@ class OrderManager:
         self._sink: Final = sink
         self._register: Final = Register()
         self._settlement: Final = Settlement(self._register, throttles, sink, policies)
+        self._receipts: Final = Receipts(self._settlement)
         self._fills: Final = FillBook()
 
     # ---- what we want -------------------------------------------------------------------------
@@ -156,11 +157,11 @@ class OrderManager:
             self._settlement.note("warning", order, "too many requests", answer.text, now_ns)
         match request:
             case Place():
-                self._placed(order, answer, now_ns)
+                self._receipts.placed(order, answer, now_ns)
             case Amend():
-                self._amended(order, request, answer, now_ns)
+                self._receipts.amended(order, request, answer, now_ns)
             case Cancel():
-                self._cancel_answered(order, answer, until_ns, now_ns)
+                self._receipts.cancel_answered(order, answer, until_ns, now_ns)
         self._changed(order, now_ns)
 
     def unanswered(self, request: Request | Query, why: str, now_ns: int) -> None:
@@ -366,83 +367,6 @@ class OrderManager:
         """Walks every invariant; O(orders)."""
         self._settlement._check()
 
-    # ---- receipts -----------------------------------------------------------------------------
-
-    def _placed(self, order: Order, answer: OrderAnswer, now_ns: int) -> None:
-        order.place_ns = 0
-        if order.state.final:
-            return
-        if answer.accepted:
-            if not order.seen:
-                self._await_word(order, now_ns)
-        elif answer.unknown or answer.rejection is Rejection.DUPLICATE:
-            # A duplicate client id says that an earlier copy of this request arrived.
-            self._settlement.doubt(order, answer.text, now_ns)
-        elif order.seen or order.booked:
-            self._settlement.doubt(order, f"refused, yet it is there: {answer.text}", now_ns)
-        elif self._may_retry(order, answer, now_ns):
-            order.retried = order.resting_for_clock = True
-            order.sent = False
-            order.text = answer.text
-            self._settlement.sync_clock(order, now_ns)
-            policy = self._settlement.policy(order)
-            self._settlement.look_at(order, order.created_ns + policy.retry_within_ns)
-        else:
-            rejection = answer.rejection or Rejection.OTHER
-            self._settlement.end(
-                order, OrderState.REJECTED, rejection, answer.text, now_ns, inferred=False
-            )
-
-    def _may_retry(self, order: Order, answer: OrderAnswer, now_ns: int) -> bool:
-        young = now_ns - order.created_ns < self._settlement.policy(order).retry_within_ns
-        first = not (order.retried or order.cancel_wanted)
-        return answer.rejection is Rejection.CLOCK and first and young
-
-    def _amended(self, order: Order, request: Amend, answer: OrderAnswer, now_ns: int) -> None:
-        if order.amend is not request.change:
-            return
-        order.amend_ns = order.amend_grace_ns = 0
-        if answer.accepted:
-            self._await_word(order, now_ns)
-        elif answer.unknown:
-            order.amend_grace_ns = now_ns + self._settlement.policy(order).absent_ns
-            self._settlement.doubt(order, answer.text, now_ns)
-        else:
-            order.amend = None
-            if answer.rejection is Rejection.CLOCK:
-                self._settlement.sync_clock(order, now_ns)
-            elif answer.rejection in _GONE:
-                self._settlement.doubt(order, answer.text, now_ns, 0)
-            elif answer.rejection not in QUIET:
-                self._settlement.note("warning", order, "amend refused", answer.text, now_ns)
-
-    def _cancel_answered(
-        self, order: Order, answer: OrderAnswer, until_ns: int, now_ns: int
-    ) -> None:
-        order.cancel_ns = 0
-        if order.state.final:
-            return
-        if answer.accepted:
-            self._await_word(order, now_ns)
-        elif answer.unknown or answer.rejection in _GONE:
-            # Filled, canceled, never arrived, or not there yet: only a query can tell.
-            self._settlement.doubt(order, answer.text, now_ns, 0)
-        else:
-            if answer.rejection is Rejection.CLOCK:
-                self._settlement.sync_clock(order, now_ns)
-            elif answer.rejection is not Rejection.RATE:
-                self._settlement.note("error", order, "cancel refused", answer.text, now_ns)
-            pause_ns = self._settlement.policy(order).pause_ns(order.cancels)
-            # A stated time is kept to; without one the pauses grow.
-            order.cancel_due_ns = until_ns if until_ns > now_ns else now_ns + pause_ns
-            self._settlement.look_at(order, order.cancel_due_ns)
-
-    def _await_word(self, order: Order, now_ns: int) -> None:
-        """It was taken for processing: the stream must tell what came of it."""
-        order.ack_ns = now_ns
-        policy = self._settlement.policy(order)
-        self._settlement.look_at(order, now_ns + policy.confirm_within_ns)
-
     # ---- news ---------------------------------------------------------------------------------
 
     def _take_terms(self, order: Order, update: OrderUpdate, *, answer: bool, now_ns: int) -> None:
@@ -468,7 +392,7 @@ class OrderManager:
         if not order.seen and order.live:
             # It arrived; how much of it rests the stream has yet to tell.
             order.place_ns = 0
-            self._await_word(order, now_ns)
+            self._receipts.await_word(order, now_ns)
         if order.amend is None and order.booked >= order.size:
             if order.booked > order.size:
                 text = f"{order.booked:f} traded of {order.size:f}"
