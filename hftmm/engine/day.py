@@ -11,16 +11,17 @@ LATE_NS: Final = 60 * SECOND
 
 
 class Day:
-    """Ends at midnight UTC, or as soon after it as nothing is unhedged, but a minute after it at
-    the latest: new books say what is held, not what of it is still to be hedged.
+    """Ends at midnight UTC, or as soon after it as its books can be closed, but a minute after it
+    at the latest.
     """
 
-    def __init__(self, since_ns: int) -> None:
-        self._end_ns = _midnight_after(since_ns)
+    def __init__(self, since_ns: int, now_ns: int) -> None:
+        """Args: since_ns: a moment of the day; if that is over already, it ends now."""
+        self._end_ns = max(_midnight_after(since_ns), now_ns)
 
-    def over(self, now_ns: int, *, hedged: bool) -> bool:
-        """Whether it ended; the next one has begun then."""
-        if now_ns < self._end_ns or not (hedged or now_ns >= self._end_ns + LATE_NS):
+    def over(self, now_ns: int, *, ready: bool) -> bool:
+        """Whether it ended; the next one has begun then. Args: ready: its books can be closed."""
+        if now_ns < self._end_ns or not (ready or now_ns >= self._end_ns + LATE_NS):
             return False
         self._end_ns = _midnight_after(now_ns)
         return True

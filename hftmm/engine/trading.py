@@ -180,7 +180,7 @@ class Trading:
         self._began_ns = now_ns
         self._tick_ns = 0
         self._watch_ns = 0
-        self._day: Final = Day(now_ns if history.opening is None else history.opening.ns)
+        self._day: Final = Day(history.opening.ns if history.opening else now_ns, now_ns)
         self._resume(history, now_ns)
 
     # ---- what the engine tells ----------------------------------------------------------------
@@ -499,8 +499,7 @@ class Trading:
                 price = member.mid if mark is None or mark.mark is None else mark.mark
                 if price is not None:
                     self.portfolio.marked(member.book.listing, Decimal(repr(price)))
-        even = not any(map(self.executor.imbalance, self.markets))
-        if self._day.over(now_ns, hedged=even and self.hedger.unhedged_ms(now_ns) is None):
+        if self._day.over(now_ns, ready=self._closable(now_ns)):
             self.portfolio.roll()
             self.results.roll()
             self.opened(now_ns)
@@ -508,6 +507,11 @@ class Trading:
         for halt in self.risk.watch(now_ns):
             if halt.venue in self.accounts:
                 self.kill.halt(halt.venue, halt.why, now_ns)
+
+    def _closable(self, now_ns: int) -> bool:
+        """Whether new books can begin: they say what is held, not what of it is to be hedged."""
+        hedged = self.hedger.unhedged_ms(now_ns) is None
+        return hedged and not any(map(self.executor.imbalance, self.markets))
 
     def _mid(self, symbol: str) -> float | None:
         """Between the best bid and ask of all venues."""
