@@ -56,8 +56,8 @@ PEERS: Final[Mapping[str, Callable[[Market, int], Peer]]] = {
 }
 KEY: Final = Credentials(DEMO.key, DEMO.secret, DEMO.passphrase)
 
-FUNDING_NS: Final = 62_145 * 28_800 * SECOND
-"""A moment at which perpetuals pay funding."""
+FUNDING_NS: Final = 62_146 * 28_800 * SECOND
+"""A moment at which perpetuals pay funding, and no day ends."""
 START_NS: Final = FUNDING_NS - 45 * SECOND
 VENUES_NS: Final = 40 * MILLISECOND
 """How often the market and the venues move on by themselves."""
