@@ -140,6 +140,7 @@ class Account:
         self._told_differences = 0
         self._objections: tuple[str, ...] | None = None
         self._rights_ns = 0
+        self._barred = False
         self._asked: Final[dict[Kind, int]] = {}
         self._audit_ns = 0
 
@@ -161,6 +162,7 @@ class Account:
         session = self.session
         session.tick(now_ns)
         state = session.state(now_ns)
+        self._barred = state.refused
         if not state.logged_in:
             self.why = state.missing
             return
@@ -222,6 +224,15 @@ class Account:
         return bool(self._objections) or (
             self._pass is not None and bool(self._pass.needs_operator)
         )
+
+    @property
+    def stuck(self) -> bool:
+        """No time will open it, only a person."""
+        return self._barred or self.needs_operator or bool(self._objections)
+
+    def bar(self, why: str) -> None:
+        """It cannot begin as things are configured."""
+        self.why, self._barred = why, True
 
     def accept(self, now_ns: int) -> list[str]:
         """The operator takes the venue's word; what that was about."""
@@ -423,6 +434,8 @@ class Account:
             )
         self.session.ask(Positions(), now_ns)
         self.session.ask(Balances(), now_ns)
+        if Kind.LINEAR in self._kinds():
+            self._carry([AskFunding(self.venue)], now_ns)
 
     def _carry(self, asks: Sequence[Ask], now_ns: int) -> None:
         for ask in asks:
