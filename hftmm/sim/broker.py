@@ -34,6 +34,8 @@ from hftmm.sim.spec import Spec
 __all__ = ["MAX_LEVERAGE", "Broker", "Rules"]
 
 MAX_LEVERAGE: Final = 100
+JUDGED_EVERY_NS: Final = 250_000_000
+"""How often the margin of every account is looked at."""
 
 
 class Broker:
@@ -99,6 +101,7 @@ class Broker:
         self._blotter = Blotter(self._listed, self.accounts, self.clearing)
         self._admission = Admission(self.clearing, self.accounts)
         self.fill_before_cancel = 0
+        self._judged_ns = 0
         self._dead_men: dict[tuple[str, Spec | Kind | None], int] = {}
 
     def login(self, key: str) -> tuple[Credentials, Account] | None:
@@ -267,6 +270,9 @@ class Broker:
     def advance(self, now_ns: int) -> None:
         """Time passed: funding, dead-man switches, liquidation."""
         self._catch_up(now_ns)
+        if now_ns < self._judged_ns + JUDGED_EVERY_NS:
+            return
+        self._judged_ns = now_ns
         for account in self.accounts.values():
             if account.positions and self.clearing.below_maintenance(account):
                 self._liquidate(account, now_ns)

@@ -60,6 +60,8 @@ class Market:
         history_ns = max(MARK_SPAN_NS, *lags.values()) if lags else MARK_SPAN_NS
         venues = tuple(dict.fromkeys(spec.venue for spec in specs))
         dislocations: dict[str, Dislocations] = {}
+        # The newest mark of each coin, and of what moment: many ask for the same.
+        self._marks: dict[str, tuple[int, Mark]] = {}
         flows: list[OrderFlow] = []
         for spec in specs:
             if spec.base not in self._fundamentals:
@@ -106,6 +108,9 @@ class Market:
             premium + clamp(interest - premium, -5 bps, 5 bps), interest 1 bps in 8 hours.
         """
         now_ns = self.now_ns if at_ns is None else at_ns
+        known = self._marks.get(spec.base)
+        if known is not None and known[0] == now_ns:
+            return known[1]
         fundamental = self._fundamentals[spec.base]
         mark = fundamental.mean(Kind.LINEAR, now_ns, MARK_SPAN_NS)
         index = fundamental.mean(Kind.SPOT, now_ns, MARK_SPAN_NS)
@@ -113,7 +118,9 @@ class Market:
         rate = premium + min(5 * BPS, max(-5 * BPS, BPS - premium))
         interval_ns = FUNDING_HOURS * 3600 * SECOND
         next_ns = (now_ns // interval_ns + 1) * interval_ns
-        return Mark(mark, index, round(rate, 8), next_ns, FUNDING_HOURS)
+        made = Mark(mark, index, round(rate, 8), next_ns, FUNDING_HOURS)
+        self._marks[spec.base] = now_ns, made
+        return made
 
     def advance(self, now_ns: int) -> None:
         """Runs all order flow up to and including now; the slicing of time changes nothing."""

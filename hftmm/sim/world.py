@@ -59,9 +59,9 @@ KEY: Final = Credentials(DEMO.key, DEMO.secret, DEMO.passphrase)
 FUNDING_NS: Final = 62_146 * 28_800 * SECOND
 """A moment at which perpetuals pay funding, and no day ends."""
 START_NS: Final = FUNDING_NS - 45 * SECOND
-VENUES_NS: Final = 40 * MILLISECOND
+VENUES_NS: Final = 60 * MILLISECOND
 """How often the market and the venues move on by themselves."""
-TICK_NS: Final = 50 * MILLISECOND
+TICK_NS: Final = 60 * MILLISECOND
 AUDIT_NS: Final = 250 * MILLISECOND
 OPERATOR_NS: Final = 1 * SECOND
 REST_NS: Final = 150 * SECOND
@@ -78,7 +78,7 @@ def world_config(seed: int) -> Config:
         market_making=MarketMakingConfig(enabled=True),
         arbitrage=ArbitrageConfig(enabled=True),
         practice=PracticeConfig(
-            seed=seed, intensity=0.05, dislocation_bps=20.0, dislocations_per_minute=10.0
+            seed=seed, intensity=0.03, dislocation_bps=20.0, dislocations_per_minute=10.0
         ),
     )
 
