@@ -23,11 +23,11 @@ PAGE = 100
 
 def main() -> None:
     venues = json.loads(Path(sys.argv[1]).read_text().partition("\n")[0])
-    clients = _clients(venues)
+    made = clients(venues)
     for line in sys.stdin:
         since_ms = int(line)
         answer: dict[str, dict[str, Any]] = {}
-        for venue, symbol, client in clients:
+        for venue, symbol, client in made:
             account = answer.setdefault(venue, {"orders": [], "trades": [], "held": {}})
             account["orders"] += [row["clientOrderId"] for row in client.fetch_open_orders(symbol)]
             account["trades"] += [[symbol, each] for each in _trades(client, symbol, since_ms)]
@@ -36,7 +36,7 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _clients(venues: dict[str, Any]) -> list[tuple[str, str, Any]]:
+def clients(venues: dict[str, Any]) -> list[tuple[str, str, Any]]:
     credentials = venues["credentials"]
     key = {"apiKey": credentials["key"], "secret": credentials["secret"]}
     binance, bybit, okx = venues["binance"], venues["bybit"], venues["okx"]
