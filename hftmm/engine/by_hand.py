@@ -41,7 +41,7 @@ def _set(engine: Engine, wanted: commands.Set, now_ns: int) -> Answer:
     except ConfigError as error:
         return Answer(False, str(error))
     engine.configure(config, now_ns)
-    return Answer(True, f"{wanted.key} = {wanted.value}")
+    return Answer(True, f"{wanted.key} = {wanted.value.strip()}")
 
 
 def _carry_out(trading: Trading, command: commands.Command, now_ns: int) -> Answer:

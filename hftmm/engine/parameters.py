@@ -21,6 +21,8 @@ SECTIONS: Final = ("market_making", "hedging", "arbitrage", "limits")
 VENUE_KEYS: Final = ("max_position", "max_open_orders", "max_daily_loss")
 FIXED: Final = ("enabled", "keep")
 """Switched by the strategies' own keys, or laid out at the start."""
+SMALL: Final = -20
+"""Decimals of fewer digits after the point are shown in full, others with an exponent."""
 
 
 def parameters(config: Config) -> Iterator[Parameter]:
@@ -47,9 +49,11 @@ def changed(config: Config, key: str, value: str) -> Config:
         raise ConfigError(f"{key} cannot be changed while running")
     *table, name = path
     try:
-        parsed = tomli.loads(f"value = {value}", parse_float=Decimal)["value"]
-    except tomli.TOMLDecodeError:
-        parsed = value.strip()
+        tree = tomli.loads(f"value = {value}", parse_float=Decimal)
+    except ValueError:
+        # No TOML, or a number with more digits than Python reads.
+        tree = {}
+    parsed = tree["value"] if len(tree) == 1 else value.strip()
     problems: list[Problem] = []
     section = read_struct(_section(config, tuple(table)), {name: parsed}, (*table,), problems)
     if not problems:
@@ -93,9 +97,9 @@ def _toml(value: object) -> str:
             return f"[{', '.join(map(_toml, value))}]"
         case str():
             return f'"{value}"'
-        case Decimal():
+        case Decimal() if value.adjusted() > SMALL:
             return f"{value:f}"
         case float():
-            return f"{value:g}"
+            return repr(value).removesuffix(".0")
         case _:
             return str(value)
