@@ -1,11 +1,14 @@
 """How long a kill takes under load: to the last cancel on the wire, and until all is verified.
 
-    python benchmarks/kill.py [--trials 200] [--intensity 13] [--others 5] [--pause 4]
+    python -m benchmarks.kill [--trials 200] [--others 5] [--pause 4] [--flood CAPTURE]
+        [--intensity 1] [--rate 4500]
 
-An engine trades on practice venues with both strategies on. A viewer sends `Kill`; the engine
-notes when the first cancel of each order and listing was handed to its socket, and any order after
-that. Then the venues themselves are asked, by REST, what is open. The same is done by `hftmm kill`,
-and by `hftmm kill --direct` while the engine is stopped by SIGSTOP.
+An engine trades on practice venues with both strategies on. The venues share the processor with
+it, and are what limits the load they make; the rest of it are recorded frames of three venues
+that arrive in the same event loop, see `flood.py`. A viewer sends `Kill`; the engine notes when
+the first cancel of each order and listing was handed to its socket, and any order after that. Then
+the venues themselves are asked, by REST, what is open. The same is done by `hftmm kill`, and by
+`hftmm kill --direct` while the engine is stopped by SIGSTOP.
 """
 
 from __future__ import annotations
@@ -37,10 +40,13 @@ CHECKED_EVERY = 10
 STRATEGIES = ("cross mm", "arbitrage", "hedger")
 
 ENGINE = """
-import re, sys, time
+import asyncio, pathlib, re, sys, time
+from benchmarks import flood
 from hftmm import cli
+from hftmm.desk.commands import Kill
 from hftmm.transport import driver, http, websocket
 notes = open(sys.argv.pop(1), "a", buffering=1)
+capture, url = sys.argv.pop(1), sys.argv.pop(1)
 ours = re.compile(rb"hm01[a-z0-9]{3,}")
 listing = re.compile(rb'(?:symbol|instId)"?[=:]"?([A-Z-]+)')
 send, request = websocket.StreamConnection.send, http.HttpClient.request
@@ -58,6 +64,26 @@ async def requested(self, url, **words):
         path = url.partition("?")[0]
         notes.write(f"cancel {path}?{about[1].decode()} {reply.sent_ns}\\n")
     return reply
+run, asked = driver.Driver.run, driver.Driver.asked
+async def flooded(self, *args, **words):
+    taken = await flood.join(pathlib.Path(capture), url) if url else [0]
+    async def tell():
+        while True:
+            begun_s, before = time.monotonic(), taken[0]
+            await asyncio.sleep(2.0)
+            rate = (taken[0] - before) / (time.monotonic() - begun_s)
+            notes.write(f"rate {rate:.0f} {time.time_ns()}\\n")
+    telling = asyncio.create_task(tell())
+    await run(self, *args, **words)
+    telling.cancel()
+def heard(self, viewer, command):
+    if not isinstance(command, Kill):
+        return asked(self, viewer, command)
+    heard_ns, cpu_ns = time.time_ns(), time.thread_time_ns()
+    answer = asked(self, viewer, command)
+    notes.write(f"heard - {heard_ns}\\ncpu {time.thread_time_ns() - cpu_ns} {heard_ns}\\n")
+    return answer
+driver.Driver.run, driver.Driver.asked = flooded, heard
 websocket.StreamConnection.send = sent
 http.HttpClient.request = requested
 cli.main(sys.argv[1:])
@@ -71,7 +97,13 @@ class Trials:
     Attributes:
         by_id_ms: to the last cancel of a known order on the wire. last_ms: to the last of all, bulk
             ones included. zero_ms: until verified, by venue.
+        heard_ms: until the engine was told. cpu_ms: its CPU from there to the last cancel by id.
+        rates: frames a second besides those of the venues.
     """
+
+    heard_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    rates: list[int] = field(default_factory=list)
 
     by_id_ms: list[float] = field(default_factory=list)
     last_ms: list[float] = field(default_factory=list)
@@ -124,8 +156,14 @@ class Bench:
         first: dict[str, int] = {}
         for line in (self.folder / "notes").read_text().splitlines():
             what, name, ns = line.split()
-            if int(ns) >= begun_ns and what == "cancel":
+            if what == "rate":
+                trials.rates.append(int(name))
+            elif int(ns) >= begun_ns and what == "cancel":
                 first.setdefault(name, int(ns))
+            elif int(ns) >= begun_ns and what == "heard":
+                trials.heard_ms.append((int(ns) - begun_ns) / 1e6)
+            elif int(ns) >= begun_ns and what == "cpu":
+                trials.cpu_ms.append(int(name) / 1e6)
         if by_id := [ns for name, ns in first.items() if "?" not in name]:
             trials.by_id_ms.append((max(by_id) - begun_ns) / 1e6)
         if first:
@@ -158,7 +196,9 @@ class Bench:
         return told.decode().splitlines()
 
 
-async def measure(trials: int, others: int, intensity: float, pause_s: float) -> None:
+async def measure(
+    trials: int, others: int, intensity: float, pause_s: float, flood: tuple[Path, float] | None
+) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "config.toml").write_text(f"[practice]\nintensity = {intensity}\n")
@@ -174,8 +214,18 @@ async def measure(trials: int, others: int, intensity: float, pause_s: float) ->
         assert venues.stdout is not None
         described = folder / "described.json"
         described.write_bytes(await venues.stdout.readline())
+        source = ("", "")
+        if flood is not None:
+            capture, rate = flood
+            flooding = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "benchmarks.flood", str(capture), "--rate", str(rate)),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            stack.push_async_callback(ended, flooding)
+            assert flooding.stdout is not None
+            source = (str(capture.resolve()), (await flooding.stdout.readline()).decode().strip())
         engine = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", ENGINE, str(folder / "notes"), "--headless"),
+            *(sys.executable, "-c", ENGINE, str(folder / "notes"), *source, "--headless"),
             *("--venues", str(described), *config),
             env=environment,
             stdout=asyncio.subprocess.DEVNULL,
@@ -219,7 +269,11 @@ async def by_viewer(bench: Bench, number: int) -> None:
         await bench.killed(begun_ns, trials)
     await viewer.close()
     load = (await look(bench.socket)).frames_per_s
-    print(f"key, {number} trials at {load:.0f} frames/s, {_mean(trials.cancels):.1f} cancels each")
+    more = _mean(trials.rates)
+    print(f"key, {number} trials, {load:.0f} + {more:.0f} frames/s from venues and recording,")
+    print(f"  {_mean(trials.cancels):.1f} cancels each, load average {os.getloadavg()[0]:.1f}")
+    print(f"  until the engine was told: {_ranks(trials.heard_ms)}")
+    print(f"  its CPU from there until every order's cancel is sent: {_ranks(trials.cpu_ms)}")
     print(f"  to the last order's cancel on the wire: {_ranks(trials.by_id_ms)}")
     print(
         f"  to the last of all, bulk included: {_ranks(trials.last_ms)}, p99 limit {LIMIT_MS:.0f}"
@@ -275,11 +329,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--others", type=int, default=5)
-    parser.add_argument("--intensity", type=float, default=13.0)
+    parser.add_argument("--intensity", type=float, default=1.0)
+    parser.add_argument("--flood", type=Path, help="a recording of one Binance linear market")
+    parser.add_argument("--rate", type=float, default=4_500.0, help="of its frames, a second")
     # Shorter ones run into the venues' limits for lists of open orders.
     parser.add_argument("--pause", type=float, default=4.0)
     options = parser.parse_args()
-    asyncio.run(measure(options.trials, options.others, options.intensity, options.pause))
+    flood = None if options.flood is None else (options.flood, options.rate)
+    asyncio.run(measure(options.trials, options.others, options.intensity, options.pause, flood))
 
 
 if __name__ == "__main__":

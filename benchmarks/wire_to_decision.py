@@ -5,14 +5,16 @@
 The frames of `wire_to_nbbo.py` run through books, NBBO and detection, and then through market
 making, arbitrage and hedging, all switched on, behind the risk manager: once at the venue that was
 recorded, alone; and once at three venues, each a frame behind the one before, so that quotes stand
-and move. Accounts are ready and take every order; its answer is worked off in the same measured
-time. No byte of an order is built or sent: that is what `order_path.py` measures.
+and move. Accounts are ready and take every order; what a venue answers to it is worked off after
+the frame, and its time told apart. No byte of an order is built or sent: `order_path.py` measures
+that.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -40,7 +42,6 @@ from hftmm.core.order import (
     TimeInForce,
 )
 from hftmm.engine.account import Account
-from hftmm.engine.account import Past as AccountPast
 from hftmm.engine.engine import Engine
 from hftmm.engine.trading import Licence, Trading
 from hftmm.execution.action import Action, Amend, Cancel, Place
@@ -81,30 +82,31 @@ class Silent:
 
 
 class Taker(Account):
-    """An account that agrees with us, at a venue that does at once what it is asked, but for what
-    would have to trade: nobody meets an IOC order.
+    """An account that agrees with us, at a venue that does what it is asked, but for what would
+    have to trade: nobody meets an IOC order. Its answers wait in `answers`.
     """
 
     session = cast("AccountSession", Silent())
+    answers: Final[list[OrderUpdate]] = []
 
     def perform(self, action: Action, now_ns: int) -> None:
         match action:
             case Place(request):
                 taking = request.time_in_force is TimeInForce.IOC
                 state = OrderState.EXPIRED if taking else OrderState.OPEN
-                self._told(request, state, now_ns)
+                self._answer(request, state, now_ns)
             case Amend(change):
-                self._told(change, OrderState.OPEN, now_ns)
+                self._answer(change, OrderState.OPEN, now_ns)
             case Cancel(client_id=client_id):
                 order = self._manager.order(client_id)
                 if order is not None:
-                    self._told(order, OrderState.CANCELED, now_ns)
+                    self._answer(order, OrderState.CANCELED, now_ns)
 
     def tick(self, now_ns: int) -> None:
         pass
 
-    def _told(self, terms: OrderRequest | Amendment | Order, state: OrderState, ns: int) -> None:
-        self._manager.updated(
+    def _answer(self, terms: OrderRequest | Amendment | Order, state: OrderState, ns: int) -> None:
+        self.answers.append(
             OrderUpdate(
                 terms.listing,
                 terms.client_id,
@@ -119,8 +121,7 @@ class Taker(Account):
                 text="",
                 venue_ns=ns,
                 received_ns=ns,
-            ),
-            ns,
+            )
         )
 
 
@@ -130,11 +131,13 @@ class Desk:
 
     Attributes:
         turns: each depth frame as `received` takes it.
+        answers_ns: CPU time of what venues answered, which is not that of frames.
     """
 
     engine: Engine
     trading: Trading
     turns: list[Turn]
+    answers_ns: int = 0
 
     def run(self) -> int:
         """All frames; CPU nanoseconds."""
@@ -144,6 +147,8 @@ class Desk:
             for session, link, body, now_ns in self.turns:
                 session.received(link, body, now_ns)
                 settle(now_ns)
+                if Taker.answers:
+                    self.hear(now_ns)
 
         return self._checked(cpu(loop))
 
@@ -151,7 +156,7 @@ class Desk:
         """The same as a driver calls it for frames of its connections, one a socket read."""
         now_ns = 0
         driver = Driver(self.engine, clock=lambda: now_ns)
-        connections = asyncio.run(self._connected(driver))
+        connections = asyncio.run(self.connected(driver))
         frames = [
             (connections[session.venue, link], body, at_ns)
             for session, link, body, at_ns in self.turns
@@ -159,12 +164,14 @@ class Desk:
 
         def loop() -> None:
             nonlocal now_ns
-            for on_frame, body, now_ns in frames:  # noqa: B007 - the driver's clock reads it
+            for on_frame, body, now_ns in frames:
                 on_frame(body, True)
+                if Taker.answers:
+                    self.hear(now_ns)
 
         return self._checked(cpu(loop))
 
-    async def _connected(self, driver: Driver) -> dict[tuple[str, int], OnFrame]:
+    async def connected(self, driver: Driver) -> dict[tuple[str, int], OnFrame]:
         """What the driver makes of a frame, by venue and link."""
         made: list[OnFrame] = []
 
@@ -177,12 +184,24 @@ class Desk:
                 await driver._connect(session, Connect(link, "", ""))
         return dict(zip(places, made, strict=True))
 
+    def hear(self, now_ns: int) -> None:
+        """Works off what venues answered."""
+        begun = time.process_time_ns()
+        while Taker.answers:
+            answers = Taker.answers.copy()
+            Taker.answers.clear()
+            for answer in answers:
+                self.trading.manager.updated(answer, now_ns)
+            self.trading.act(now_ns)
+        self.answers_ns += time.process_time_ns() - begun
+
     def _checked(self, spent: int) -> int:
+        """What was spent on frames, all books still in order."""
         for session in self.engine.exchanges:
             for depth in session.depths.values():
                 if depth.sync.gaps or not depth.book.valid:
                     raise SystemExit(f"{depth.feed.listing.key}: {depth.book.reason or 'gap'}")
-        return spent
+        return spent - self.answers_ns
 
 
 def desk(capture: Path, venues: Sequence[str]) -> Desk:
@@ -214,7 +233,7 @@ def desk(capture: Path, venues: Sequence[str]) -> Desk:
                     answer = Request(asked.route, asked.path, "book", 0, key)
                     session.responded(answer, 200, body, frame.received_ns)
     trading = engine.trading = _trading(engine, now_ns)
-    turns: list[Turn] = []
+    played: list[Turn] = []
     frames = depth_frames(replay)
     for at in range(len(frames) + len(venues) - 1):
         for behind, venue in enumerate(venues):
@@ -222,11 +241,12 @@ def desk(capture: Path, venues: Sequence[str]) -> Desk:
                 frame = frames[at - behind]
                 session = engine.exchanges.sessions[venue]
                 now_ns = frames[min(at, len(frames) - 1)].received_ns
-                turns.append((session, links[venue][frame.route], frame.body, now_ns))
-    trading.tick(turns[0][-1])
+                played.append((session, links[venue][frame.route], frame.body, now_ns))
+    now_ns = played[0][-1]
+    trading.tick(now_ns)
     for strategy in trading.strategies:
-        strategy.switch(True, "", turns[0][-1])
-    return Desk(engine, trading, turns)
+        strategy.switch(True, "", now_ns)
+    return Desk(engine, trading, played)
 
 
 def _config(replay: Replay, venues: Sequence[str]) -> Config:
@@ -264,10 +284,10 @@ def _trading(engine: Engine, now_ns: int) -> Trading:
         for venue in config.venues
         for wallet in ("", "linear")
     )
-    past = Past(0, (), (), {}, "", Opening(now_ns, balances, ()), (), ())
+    history = Past(0, (), (), {}, "", Opening(now_ns, balances, ()), (), ())
     trading = Trading(
         config,
-        Licence(private, keys, {}, NoRecords(), past),
+        Licence(private, keys, {}, NoRecords(), history),
         engine.markets,
         engine.exchanges,
         engine.noted,
@@ -276,7 +296,8 @@ def _trading(engine: Engine, now_ns: int) -> Trading:
         now_ns,
     )
     for venue in config.venues:
-        account = Taker(venue, trading.manager, trading.portfolio, trading, AccountPast({}, True))
+        past = trading.accounts[venue]._past
+        account = Taker(venue, trading.manager, trading.portfolio, trading, past)
         account.why = ""
         trading.accounts[venue] = trading.started[venue] = account
     for balance in balances:
@@ -289,13 +310,13 @@ def compare_all(capture: Path, rounds: int) -> None:
     replay = Replay(Config(), [capture])
     frames = depth_frames(replay)
     count = len(frames)
-    sent: dict[str, int] = {}
+    sent: dict[str, tuple[int, float]] = {}
 
     def deciding(name: str, venues: Sequence[str], *, driven: bool = False) -> Bench:
         def run() -> int:
             at = desk(capture, venues)
             spent = (at.run_driven() if driven else at.run()) * count // len(at.turns)
-            sent[name] = at.trading.orders_sent
+            sent[name] = (at.trading.orders_sent, at.answers_ns / len(at.turns) / 1e3)
             return spent
 
         return Bench(name, run)
@@ -310,8 +331,10 @@ def compare_all(capture: Path, rounds: int) -> None:
     ]
     print(f"\n{capture.name}: {count} depth frames")
     compare(benches, count, rounds)
-    for name, orders in sent.items():
-        print(f"{name}: {orders} orders and changes")
+    for name, (orders, answers_us) in sent.items():
+        print(
+            f"{name}: {orders} orders and changes; their answers {answers_us:.2f} us a frame more"
+        )
 
 
 def main() -> None:
