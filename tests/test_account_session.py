@@ -476,6 +476,16 @@ def test_holdings_rates_and_rights_are_told(desk: Desk) -> None:
     assert (rights.trade_spot, rights.trade_linear, rights.withdraw) == (True, True, False)
 
 
+@pytest.mark.parametrize("venue", ["binance", "bybit", "okx"])
+def test_rights_refused_for_a_time_stamp_are_asked_for_by_the_right_time(venue: str) -> None:
+    desk = Desk(venue).ready()
+    desk.switch("skew", 8)
+    rights = desk.ask(Rights())
+    assert isinstance(rights, Permissions)
+    assert rights.read
+    assert rights.problems == ()
+
+
 def test_fills_are_found_over_all_windows_since_then(desk: Desk, listing: Listing) -> None:
     desk.crowd(listing, "sell", "64000", "1")
     desk.send(order := desk.order(listing, price="64000", time_in_force=TimeInForce.IOC))

@@ -108,6 +108,9 @@ class AccountQueries:
         if self._tasks.get(task.question) is not task:
             return True
         if status == 200:
+            if isinstance(task.question, Rights) and self._not_now(body):
+                self._refused(task, step, status, body, "", now_ns)
+                return True
             try:
                 self._take(task, request, body, now_ns)
             except MalformedFrame as error:
@@ -233,6 +236,13 @@ class AccountQueries:
             self._outlet.clock.doubt()
         else:
             self._fail(task, why or text, now_ns)
+
+    def _not_now(self, body: bytes) -> bool:
+        """Whether an answer about the key, which may be an error that tells something, is one that
+        tells nothing: some venues say so with HTTP 200.
+        """
+        rejection, _, _ = self._outlet.codec.classify(200, body)
+        return rejection in {Rejection.CLOCK, Rejection.RATE}
 
     def _fail(self, task: _Task, why: str, now_ns: int) -> None:
         del self._tasks[task.question]
