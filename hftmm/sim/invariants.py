@@ -268,7 +268,8 @@ class Inspector:
                 self._in_time(symbol)
         for venue, account in trading.accounts.items():
             if account.needs_operator:
-                self._broken("difference", f"{venue}: {account.differences[0]}")
+                words = "; ".join(account.differences) or account.why
+                self._broken("difference", f"{venue}: {words}")
 
     def rest(self) -> list[str]:
         """What still moves, or differs, though nothing is wrong any more; each in words."""
