@@ -693,7 +693,6 @@ def test_what_no_venue_takes_until_the_deadline_goes_to_the_hedger() -> None:
     ((amount, venue, why),) = floor.given
     assert (amount, venue) == (D("0.8"), "okx")
     assert why == "legs uneven after 480 ms, no venue can take it"
-    assert events(floor, "error") == ["arbitrage leg handed over"]
     assert floor.executor.imbalance(floor.symbol) == 0
     # 80 bought back at what okx's book last said, that is at the price it was ordered at.
     assert floor.result == "binance leg 60%, handed over +1.21"

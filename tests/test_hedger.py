@@ -447,6 +447,14 @@ def test_what_others_leave_is_taken_over_and_told() -> None:
     assert floor.told[0].text == "BTC/USDT:USDT -0.3 taken over: leg missed"
 
 
+def test_of_what_is_too_small_to_hedge_nobody_hears() -> None:
+    floor = HedgeFloor()
+    floor.hedger.take_over(floor.symbol, D("-0.0004"), "okx", "a fee in coins", floor.now_ns)
+    floor.act()
+    assert floor.told == []
+    assert floor.fact("residual").startswith("-0.0004 BTC/USDT:USDT")
+
+
 # ---- what is too small --------------------------------------------------------------------------
 
 

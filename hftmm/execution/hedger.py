@@ -93,14 +93,16 @@ class Hedger:
         self._open(listing.symbol, listing.venue, -fill.fee_in_base, now_ns)
 
     def take_over(self, symbol: str, amount: Decimal, venue: str, why: str, now_ns: int) -> None:
-        """Others leave it what they could not close.
+        """Others leave it what they could not close. Of what is too small to hedge nobody needs to
+        hear: it shows in the residual.
 
         Args:
             amount: base coins, negative is short. venue: where it was filled.
         """
-        text = f"{symbol} {plain(amount)} taken over: {why}"
-        self._trader.note("warning", venue, "hedge", text, now_ns)
         self._open(symbol, venue, amount, now_ns)
+        if not self._routes.too_small(self._market(symbol), abs(amount), now_ns):
+            text = f"{symbol} {plain(amount)} taken over: {why}"
+            self._trader.note("warning", venue, "hedge", text, now_ns)
 
     def restore(self, symbol: str, amount: Decimal, venue: str, now_ns: int) -> None:
         """What an earlier run left open; its clock begins now. Call it before the first `act`."""

@@ -177,9 +177,6 @@ class Shots:
             elif overdue:
                 trouble = f", {shot.trouble}" if shot.trouble else ""
                 why = f"legs uneven after {shot.age_ms(now_ns)} ms{trouble}"
-                text = f"{amount:+f} {shot.symbol} goes to the hedger: {why}"
-                venue = shot.where(amount)
-                self._trader.note("error", venue, "arbitrage leg handed over", text, now_ns)
                 self._hand_over(shot, amount, why, now_ns)
             elif not shot.moving or now_ns >= shot.patient_ns:
                 self._even_out(shot, amount, now_ns)
