@@ -412,7 +412,7 @@ class Trading:
             return
         listings = session.tradable
         if not listings:
-            account.why = "none of the markets is traded there"
+            account.bar("none of the markets is traded there")
             return
         licence = self.licence
         opened = AccountSession(
@@ -432,7 +432,7 @@ class Trading:
         """Strategies begin when every venue agrees with us, or is given up for now."""
         late = [venue for venue, account in self.accounts.items() if account.why]
         for venue in late:
-            if now_ns - self._began_ns < RECOVERY_NS and not self.accounts[venue].needs_operator:
+            if now_ns - self._began_ns < RECOVERY_NS and not self.accounts[venue].stuck:
                 self.recovering = f"{venue}: {self.accounts[venue].why}"
                 return
         self.recovering = ""

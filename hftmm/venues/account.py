@@ -124,7 +124,10 @@ class AccountSession:
         Args:
             retry_after_s: as the answer's header states; 0 if it does not.
         """
-        self._outlet.heard(status, retry_after_s, now_ns)
+        if request.purpose != "dead_man" or retry_after_s:
+            # OKX takes one a second and counts it apart: a restart right after the last one is not
+            # to keep everything else waiting.
+            self._outlet.heard(status, retry_after_s, now_ns)
         if (
             self._entry.responded(request, status, body, retry_after_s, now_ns)
             or self._queries.responded(request, status, body, now_ns)
@@ -182,6 +185,7 @@ class AccountSession:
             self._guard.protection(now_ns),
             missing,
             self._outlet.last_error,
+            any(route.refused for route in self._routes.routes.values()),
         )
 
     @property

@@ -16,7 +16,8 @@ from hftmm.venues.private import SignedRequest
 TIMEOUT_NS: Final = 30 * SECOND
 """After so long without a word of ours, within what the venue takes."""
 AGAIN_NS: Final = 2 * SECOND
-"""After a refusal for the time stamp: by then the clock was measured."""
+"""After a refusal for the time stamp or for too many: by then the clock was measured."""
+_PASSING: Final = frozenset({Rejection.CLOCK, Rejection.RATE})
 
 
 class AccountGuard:
@@ -81,20 +82,24 @@ class AccountGuard:
         known = self._calls.pop(id(request), None)
         if known is None:
             return request.purpose == "dead_man"
+        refused = False
         if status == 0:
             why = body.decode("latin-1") or "no answer"
         else:
             try:
                 answer = self._outlet.codec.decode_answer(request, status, body)
                 why = "" if answer.accepted else answer.text
+                refused = answer.rejection is Rejection.CREDENTIALS
                 if answer.rejection is Rejection.CLOCK:
                     self._outlet.clock.doubt()
+                if answer.rejection in _PASSING:
                     self._due_ns = now_ns + AGAIN_NS
             except MalformedFrame as error:
                 why = str(error)
         if not why:
             self._until[request.request_id] = known[1]
-        elif not self._failing:
+        elif not self._failing and not refused:
+            # What is wrong with a key is told once, by whoever looks at its rights.
             self._outlet.note("error", "dead-man switch", f"not armed: {why}", now_ns)
         self._failing = bool(why)
         return True

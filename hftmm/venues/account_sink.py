@@ -183,6 +183,7 @@ class AccountState(msgspec.Struct, frozen=True, gc=False):
         connected: every connection is open. logged_in: news and orders flow on all of them.
         missing: what stands in the way of that, one line; "" if nothing does.
         last_error: what went wrong last, one line; "" if nothing did.
+        refused: what is missing is the venue's acceptance of the key: no time will bring it.
     """
 
     connected: bool
@@ -190,3 +191,4 @@ class AccountState(msgspec.Struct, frozen=True, gc=False):
     protection: Protection
     missing: str
     last_error: str
+    refused: bool = False
