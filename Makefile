@@ -51,6 +51,8 @@ soak: venv .venv-clients/.installed
 		$(BIN)/python -m pytest -rP tests/test_kill9.py
 	@echo "== memory"
 	@$(BIN)/python benchmarks/memory.py
+	@echo "== simulated world"
+	@$(BIN)/python -m hftmm.sim.world --seeds 500 --minutes 10 --jobs 0
 
 .venv-clients/.installed: tests/clients/requirements.txt | $(INSTALLED)
 	@echo "== environment of the third-party clients: .venv-clients"

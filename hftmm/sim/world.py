@@ -59,9 +59,9 @@ KEY: Final = Credentials(DEMO.key, DEMO.secret, DEMO.passphrase)
 FUNDING_NS: Final = 62_146 * 28_800 * SECOND
 """A moment at which perpetuals pay funding, and no day ends."""
 START_NS: Final = FUNDING_NS - 45 * SECOND
-VENUES_NS: Final = 60 * MILLISECOND
+VENUES_NS: Final = 80 * MILLISECOND
 """How often the market and the venues move on by themselves."""
-TICK_NS: Final = 60 * MILLISECOND
+TICK_NS: Final = 70 * MILLISECOND
 AUDIT_NS: Final = 250 * MILLISECOND
 OPERATOR_NS: Final = 1 * SECOND
 REST_NS: Final = 150 * SECOND
@@ -376,6 +376,7 @@ def main(
     """Simulates one seed, or several from it on; 1 if something that must hold did not.
 
     Args:
+        jobs: processes to run seeds in; 0 is one a core.
         faults: all, none, or names with commas between them.
         log: file for the log.
     """
@@ -386,8 +387,8 @@ def main(
     work = partial(simulate, minutes=minutes, names=names, log=log)
     numbers = range(seed, seed + seeds)
     began_s = time.perf_counter()
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs) as pool:
+    if jobs != 1:
+        with ProcessPoolExecutor(jobs or None) as pool:
             outcomes = _reported(pool.map(work, numbers), minutes, faults)
     else:
         outcomes = _reported(map(work, numbers), minutes, faults)
