@@ -848,7 +848,7 @@ def test_trades_that_are_told_after_the_end_of_their_orders_are_waited_for() -> 
     for order in floor.pair:
         floor.fill(order, "2", fee=D(0))
     assert floor.result == "filled +1.96"
-    assert [note.text for note in floor.told] == [f"{floor.symbol} okx>binance 2.000: filled +1.96"]
+    assert [note.text for note in floor.told] == [f"{floor.symbol} okx>binance 2: filled +1.96"]
     assert not floor.given
 
 

@@ -740,6 +740,18 @@ def test_off_at_the_deadline_the_venue_is_halted_and_still_nothing_leaves() -> N
     assert floor.hedges == []
 
 
+def test_off_what_a_flattening_may_leave_halts_nobody_and_is_hedged_once_it_is_on() -> None:
+    floor = HedgeFloor(listings=coarse("binance", "0.1"), enabled=False)
+    floor.maker("binance", "buy", "0.09")
+    floor.wait(10_000)
+    assert floor.halts == []
+    assert floor.events == []
+    assert floor.fact("residual") == "0.09 BTC/USDT:USDT of 0.01, 10 s"
+    floor.hedger.switch(on=True, why="", now_ns=floor.now_ns)
+    floor.act()
+    assert floor.hedges == [("bybit", "sell", "0.090", "99.95")]
+
+
 def test_on_again_it_goes_on_with_what_is_open() -> None:
     floor = HedgeFloor(enabled=False)
     floor.maker("binance", "buy", "0.5")

@@ -66,6 +66,10 @@ class HedgeRoutes:
         within = amount <= Decimal(repr(self.config.hedging.max_residual))
         return within or all(amount < self._least(member) for member in allowed)
 
+    def dust(self, symbol: str, amount: Decimal) -> bool:
+        """No more than positions that no venue takes an order for may add up to."""
+        return abs(amount) < sum(map(self._least, self._members(symbol)), Decimal(0))
+
     def obstacles(self, market: HedgedMarket, side: Side) -> Iterator[Order]:
         """Own orders that stand alone at a touch where a hedge may go."""
         for member in self.allowed(market.symbol):

@@ -93,14 +93,14 @@ class Hedger:
         self._open(listing.symbol, listing.venue, -fill.fee_in_base, now_ns)
 
     def take_over(self, symbol: str, amount: Decimal, venue: str, why: str, now_ns: int) -> None:
-        """Others leave it what they could not close. Of what is too small to hedge nobody needs to
-        hear: it shows in the residual.
+        """Others leave it what they could not close. Of dust nobody needs to hear: it shows in the
+        residual, or is hedged where so little is taken.
 
         Args:
             amount: base coins, negative is short. venue: where it was filled.
         """
         self._open(symbol, venue, amount, now_ns)
-        if not self._routes.too_small(self._market(symbol), abs(amount), now_ns):
+        if not self._routes.dust(symbol, amount):
             text = f"{symbol} {plain(amount)} taken over: {why}"
             self._trader.note("warning", venue, "hedge", text, now_ns)
 
@@ -271,7 +271,7 @@ class Hedger:
         if not amount:
             self._settle(market, now_ns)
             return
-        if not market.flight and self._routes.too_small(market, amount, now_ns):
+        if not market.flight and self._small(market, amount, now_ns):
             market.residual_ns = market.residual_ns or now_ns
             self._stories.set_aside(market.clock.parts)
             self._settle(market, now_ns)
@@ -293,6 +293,12 @@ class Hedger:
             or amount >= Decimal(repr(hedging.hedge_above))
         ):
             self._hedge(market, free, now_ns)
+
+    def _small(self, market: HedgedMarket, amount: Decimal, now_ns: int) -> bool:
+        """Off, nobody is alarmed by what a flattening leaves: nothing could be done about it."""
+        if not self.on and self._routes.dust(market.symbol, amount):
+            return True
+        return self._routes.too_small(market, amount, now_ns)
 
     def _settle(self, market: HedgedMarket, now_ns: int) -> None:
         """Flat, as far as that goes."""

@@ -249,7 +249,8 @@ class Shots:
         self.under_way.remove(shot)
         self._past.append(shot)
         self._ended(shot, now_ns)
-        text = f"{shot.symbol} {shot.buy.venue}>{shot.sell.venue} {shot.size:f}: {shot.result}"
+        pair = f"{shot.buy.venue}>{shot.sell.venue}"
+        text = f"{shot.symbol} {pair} {shot.size.normalize():f}: {shot.result}"
         self._trader.note("info", shot.buy.venue, "arbitrage", text, now_ns)
 
     def _cancel(self, shot: Shot, now_ns: int) -> None:
