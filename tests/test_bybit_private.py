@@ -897,6 +897,7 @@ def test_a_code_nobody_has_heard_of_is_a_firm_refusal() -> None:
     [
         ("position idx not match position mode", Rejection.OTHER),
         ("The order remains unchanged as the parameters entered match", Rejection.OTHER),
+        ("params error: post only would take", Rejection.POST_ONLY),
         ("params error: symbol invalid", Rejection.NOT_TRADING),
         ("The number of contracts is less than the minimum limit allowed", Rejection.FILTER),
         ("params error: qty invalid", Rejection.FILTER),

@@ -219,6 +219,7 @@ _UNKNOWN_WORDS: Final = "; whether the request arrived is not known, the order i
 _WORDS: Final = (
     ("position idx", Rejection.OTHER, _MODE),
     ("unchanged", Rejection.OTHER, "the change would change nothing"),
+    ("post only", Rejection.POST_ONLY, "it would have taken"),
     ("not authorized", Rejection.CREDENTIALS, "the connection has not logged in"),
     ("symbol", Rejection.NOT_TRADING, "Bybit has no such symbol"),
     ("accounttype", Rejection.CREDENTIALS, _UNIFIED),
