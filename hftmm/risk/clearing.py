@@ -68,7 +68,7 @@ class Clearing:
         self._due_ns = 0
         self._round = 0
         self._stood = False
-        self._told: Final[dict[Kind, frozenset[str]]] = {}
+        self._told: Final[dict[Kind, Collection[str]]] = {}
         self._sent: Final[set[str]] = set()
         self._acked: Final[set[str]] = set()
         self._error = ""
@@ -168,12 +168,13 @@ class Clearing:
 
     # -------------------------------------------------------------------------------------------
 
-    def _standing(self) -> frozenset[str]:
+    def _standing(self) -> Collection[str]:
         return self._mine(self._brakes.live(self.venue))
 
-    def _mine(self, client_ids: Collection[str]) -> frozenset[str]:
-        mine = frozenset(client_ids) - self.spared
-        return mine if self._only is None else mine & self._only
+    def _mine(self, client_ids: Collection[str]) -> Collection[str]:
+        """Each once, in the order given, so that cancels leave in the same order in every run."""
+        mine = dict.fromkeys(one for one in client_ids if one not in self.spared)
+        return mine if self._only is None else {one: None for one in mine if one in self._only}
 
     def _cancel(self, now_ns: int) -> None:
         self._tried_ns = now_ns
