@@ -45,24 +45,33 @@ from benchmarks import flood
 from hftmm import cli
 from hftmm.desk.commands import Kill
 from hftmm.transport import driver, http, websocket
-notes = open(sys.argv.pop(1), "a", buffering=1)
+notes, waiting = sys.argv.pop(1), []
 capture, url = sys.argv.pop(1), sys.argv.pop(1)
 ours = re.compile(rb"hm01[a-z0-9]{3,}")
 listing = re.compile(rb'(?:symbol|instId)"?[=:]"?([A-Z-]+)')
 send, request = websocket.StreamConnection.send, http.HttpClient.request
+def note(*words):
+    # Written when the event is over: a write costs more than what is measured.
+    if not waiting:
+        asyncio.get_running_loop().call_soon(write)
+    waiting.append(" ".join(map(str, words)))
+def write():
+    with open(notes, "a") as file:
+        file.write("\\n".join(waiting) + "\\n")
+    waiting.clear()
 def sent(self, frame):
     done = send(self, frame)
     now_ns, name = time.time_ns(), ours.search(frame)
     if name and re.search(b'cancel|place|create|"order"', frame):
         what = "cancel" if b"cancel" in frame else "order"
-        notes.write(f"{what} {name[0].decode()} {now_ns}\\n")
+        note(what, name[0].decode(), now_ns)
     return done
 async def requested(self, url, **words):
     reply = await request(self, url, **words)
     about = listing.search(url.encode() + words.get("body", b""))
     if about and (words.get("method") == "DELETE" or "cancel-" in url):
         path = url.partition("?")[0]
-        notes.write(f"cancel {path}?{about[1].decode()} {reply.sent_ns}\\n")
+        note("cancel", f"{path}?{about[1].decode()}", reply.sent_ns)
     return reply
 run, asked = driver.Driver.run, driver.Driver.asked
 async def flooded(self, *args, **words):
@@ -72,7 +81,7 @@ async def flooded(self, *args, **words):
             begun_s, before = time.monotonic(), taken[0]
             await asyncio.sleep(2.0)
             rate = (taken[0] - before) / (time.monotonic() - begun_s)
-            notes.write(f"rate {rate:.0f} {time.time_ns()}\\n")
+            note("rate", round(rate), time.time_ns())
     telling = asyncio.create_task(tell())
     await run(self, *args, **words)
     telling.cancel()
@@ -81,7 +90,8 @@ def heard(self, viewer, command):
         return asked(self, viewer, command)
     heard_ns, cpu_ns = time.time_ns(), time.thread_time_ns()
     answer = asked(self, viewer, command)
-    notes.write(f"heard - {heard_ns}\\ncpu {time.thread_time_ns() - cpu_ns} {heard_ns}\\n")
+    note("heard", "-", heard_ns)
+    note("cpu", time.thread_time_ns() - cpu_ns, heard_ns)
     return answer
 driver.Driver.run, driver.Driver.asked = flooded, heard
 websocket.StreamConnection.send = sent
