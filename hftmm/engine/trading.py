@@ -324,7 +324,11 @@ class Trading:
         """Kills: see `KillSwitch.kill`. What it did, one line."""
         did = self.kill.kill(why, now_ns, flatten=flatten)
         for strategy in self.strategies:
-            strategy.switch(False, "killed", now_ns)
+            try:
+                strategy.switch(False, "killed", now_ns)
+            except Exception as error:
+                # It may be what the kill is for, and nothing of it leaves any more.
+                self.note("error", "", "defect", f"{strategy.name}: {error!r}", now_ns)
         return did
 
     # ---- AccountHouse -------------------------------------------------------------------------

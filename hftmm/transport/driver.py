@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
@@ -141,8 +141,9 @@ class Driver:
         if trading is None:
             return
         self.engine.ending = ("STOPPING", "canceling everything")
-        trading.kill.wind_down(self.clock())
-        trading.act(self.clock())
+        with self._minded():
+            trading.kill.wind_down(self.clock())
+            trading.act(self.clock())
         self._carry_out_all()
         deadline_s = self.engine.config.engine.stop_within_ms / 1000.0
         with suppress(TimeoutError):
@@ -188,7 +189,9 @@ class Driver:
                 self.stopping.set()
                 return Answer(True, "stopping")
             case _:
-                answer = by_hand.carry_out(self.engine, command, self.clock())
+                answer = Answer(False, "this met a defect: see the log")
+                with self._minded():
+                    answer = by_hand.carry_out(self.engine, command, self.clock())
                 self._carry_out_all()
                 return answer
 
@@ -229,10 +232,8 @@ class Driver:
             now_ns = self.clock()
             self._awaken(now_ns)
             self._awake_ns = now_ns
-            try:
+            with self._minded():
                 self.engine.tick(now_ns)
-            except Exception as error:
-                self._defect(error)
             self._carry_out_all()
             if self.engine.ending is not None and self.engine.halted_for_good:
                 self._wound_down.set()
@@ -246,6 +247,14 @@ class Driver:
             due = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
 
+    @contextmanager
+    def _minded(self) -> Iterator[None]:
+        """Takes an error for a defect."""
+        try:
+            yield
+        except Exception as error:
+            self._defect(error)
+
     def _defect(self, error: Exception) -> None:
         """A mistake of ours: what trades is killed, which needs the rest to go on.
 
@@ -255,6 +264,10 @@ class Driver:
         trading = self.engine.trading
         if trading is None:
             raise error
+        if trading.kill.killed:
+            # The same one, most likely, and it may come with every frame.
+            self.engine.noted(Note("error", "desk", "defect", repr(error), self.clock()))
+            return
         log.error("defect", exc_info=error)
         trading.defect(error, self.clock())
 
@@ -319,13 +332,15 @@ class Driver:
             if self._group is not None:
                 now_ns = clock()
                 self._awaken(now_ns)
-                session.lost(number, reason, now_ns)
-                engine.settle(now_ns)
+                with self._minded():
+                    session.lost(number, reason, now_ns)
+                    engine.settle(now_ns)
                 self._carry_out_all()
 
         def on_open(connection: StreamConnection) -> None:
             self._connections[key] = connection
-            session.connected(number, clock())
+            with self._minded():
+                session.connected(number, clock())
             self._carry_out(session)
 
         try:
@@ -352,8 +367,9 @@ class Driver:
         wait_s = _seconds(reply.headers)
         if reply.status != 200 and wait_s:
             session.pause(wait_s, now_ns)
-        session.responded(request, reply.status, reply.body, now_ns)
-        self.engine.settle(now_ns)
+        with self._minded():
+            session.responded(request, reply.status, reply.body, now_ns)
+            self.engine.settle(now_ns)
         self._carry_out_all()
 
     async def _call(self, session: AccountSession, request: SignedRequest) -> None:
@@ -369,11 +385,9 @@ class Driver:
             status, body, wait_s = reply.status, reply.body, _seconds(reply.headers)
         now_ns = self.clock()
         self._awaken(now_ns)
-        try:
+        with self._minded():
             session.responded(request, status, body, now_ns, wait_s)
             self.engine.settle(now_ns)
-        except Exception as error:
-            self._defect(error)
         self._carry_out_all()
 
     async def _switch(self, venue: str, fault: str) -> None:
@@ -417,8 +431,9 @@ class Driver:
         if not why or trading is None:
             return
         if not trading.kill.killed:
-            trading.stop_all(why, self.clock())
-            trading.act(self.clock())
+            with self._minded():
+                trading.stop_all(why, self.clock())
+                trading.act(self.clock())
             self._carry_out_all()
             return
         try:
