@@ -657,6 +657,18 @@ def test_a_leg_that_never_left_by_the_deadline_halts_nobody() -> None:
     assert floor.result == "missed: both legs untaken"
 
 
+def test_news_that_comes_late_together_halts_nobody() -> None:
+    floor = Gallery()
+    buy, sell = floor.pair
+    floor.now_ns += 2_000 * MS
+    floor.fill(buy, "2", fee=D(0))
+    assert not floor.halts
+    floor.fill(sell, "2", fee=D(0))
+    floor.wait(20)
+    assert not floor.halts
+    assert floor.result.startswith("filled")
+
+
 def test_the_deadline_is_configured() -> None:
     floor = quiet(leg_deadline_ms=2_000)
     floor.cross()

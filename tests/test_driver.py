@@ -19,7 +19,15 @@ from hftmm.engine.engine import Engine
 from hftmm.sim.okx import OkxPeer
 from hftmm.sim.peers import HttpAnswer, HttpQuery
 from hftmm.sim.server import PracticeVenues
-from hftmm.transport.driver import ASLEEP_NS, LONGEST_PAUSE_S, Driver, _seconds, steady_clock
+from hftmm.transport.driver import (
+    ASLEEP_NS,
+    LATE_NS,
+    LONGEST_PAUSE_S,
+    TICK_S,
+    Driver,
+    _seconds,
+    steady_clock,
+)
 from hftmm.transport.websocket import StreamConnection
 from hftmm.venues import registry
 from hftmm.venues.codec import Hosts
@@ -430,3 +438,27 @@ async def test_a_command_that_waited_through_a_standstill_finds_everything_kille
     engine.trading = cast("Trading", desk)
     driver.command(View())
     assert desk.log == ["killed: killed elsewhere", "act"]
+
+
+async def test_after_a_standstill_what_waited_is_heard_before_anybody_is_judged() -> None:
+    log: list[str] = []
+    ticked = asyncio.Event()
+    now_ns = 0
+
+    class Watched(Engine):
+        def tick(self, now_ns: int) -> None:
+            log.append("tick")
+            ticked.set()
+
+    driver = Driver(Watched(CONFIG, {}, {}, lambda: 0.5), clock=lambda: now_ns)
+    ticking = asyncio.create_task(driver._tick())
+    await ticked.wait()
+    ticked.clear()
+    log.clear()
+    now_ns = LATE_NS + 1
+    loop = asyncio.get_running_loop()
+    # The tick is due, and in the same round of the loop a frame is.
+    loop.call_at(loop.time() + TICK_S, lambda: loop.call_soon(log.append, "frame"))
+    await ticked.wait()
+    ticking.cancel()
+    assert log == ["frame", "tick"]

@@ -141,9 +141,16 @@ class Shots:
             self._give(listing.symbol, -fee, listing.venue, why, now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Time passed: shots have deadlines."""
+        """Time passed: shots have deadlines.
+
+        Only here is a venue judged for its silence: news of one order may be followed by news of
+        the other, which came as early and waited behind it.
+        """
         for shot in tuple(self.under_way):
             self._follow(shot, now_ns)
+            if now_ns >= shot.deadline_ns and not shot.closed:
+                self._give_up_on_unsettled(shot, now_ns)
+                self._follow(shot, now_ns)
         past = self._past
         while past and past[0].closed_ns + REMEMBERED_NS <= now_ns:
             for client_id in past.popleft().legs:
@@ -180,8 +187,6 @@ class Shots:
                 self._hand_over(shot, amount, why, now_ns)
             elif not shot.moving or now_ns >= shot.patient_ns:
                 self._even_out(shot, amount, now_ns)
-        if overdue and not shot.closed:
-            self._give_up_on_unsettled(shot, now_ns)
         # The trades may be told after the venue's word on the order, and with them their fees,
         # which may be coins.
         even = not shot.under_way and not shot.position

@@ -30,6 +30,10 @@ TICK_S: Final = 0.005
 HOUSEKEEPING_S: Final = 1.0
 DISARM_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 86_400
+LATE_NS: Final = 50_000_000
+"""A tick that comes later follows a standstill of ours."""
+HEARINGS: Final = 3
+"""Rounds of the loop in which what waited in the sockets is heard."""
 ASLEEP_NS: Final = 500_000_000
 """Without a tick for longer, this process was stopped or starved: much may have happened since."""
 _LEVELS: Final = {
@@ -230,7 +234,14 @@ class Driver:
             lag_s = max(now_s - due, lag_s * 0.998)
             self.engine.loop_lag_ms = lag_s * 1000.0
             now_ns = self.clock()
+            late_ns = now_ns - self._awake_ns
             self._awaken(now_ns)
+            if late_ns > LATE_NS:
+                # It was we who stood still, not the venues: what they said meanwhile is heard
+                # before anybody's deadline is judged.
+                for _ in range(HEARINGS):
+                    await asyncio.sleep(0)
+                now_ns = self.clock()
             self._awake_ns = now_ns
             with self._minded():
                 self.engine.tick(now_ns)
