@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -15,6 +16,7 @@ from hftmm.engine.trading import RECOVERY_NS
 from hftmm.execution.order import Order
 from hftmm.risk.approval import Refused
 from hftmm.strategy.base import HEDGING, MARKET_MAKING
+from hftmm.venues.account_sink import Question
 from hftmm.venues.private import Credentials
 from tests.trading_desk import PERP, SECOND, START, TradingDesk
 
@@ -288,6 +290,29 @@ def test_a_difference_that_is_put_right_opens_the_venue_again() -> None:
     desk.until(lambda: not account.why, 60)
 
 
+def test_a_venue_is_asked_for_its_own_word_every_half_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = TradingDesk().armed()
+    session = desk.trading.accounts["okx"].session
+    asked: list[tuple[str, int]] = []
+    ask = session.ask
+
+    def heard(question: Question, now_ns: int) -> None:
+        asked.append((type(question).__name__, now_ns))
+        ask(question, now_ns)
+
+    monkeypatch.setattr(session, "ask", heard)
+    desk.run(95)
+    times: dict[str, list[int]] = {}
+    for name, now_ns in asked:
+        times.setdefault(name, []).append(now_ns)
+    for name in ("OpenOrders", "FillsSince", "Positions", "Balances"):
+        assert len(times[name]) == 3
+        assert {(b - a) // SECOND for a, b in pairwise(times[name])} == {30}
+    assert not desk.trading.accounts["okx"].why
+
+
 # The day
 
 
@@ -365,3 +390,18 @@ def test_a_start_on_a_later_day_closes_the_one_it_finds() -> None:
     assert desk.trading.portfolio.costs().fees == 0
     assert desk.trading.position(desk.listing("okx")) == D("0.200")
     assert desk.trading.carried.flattened(PERP, D("-0.200")) == 0, "it is still the operator's"
+
+
+def test_a_halt_by_yesterdays_loss_is_still_for_a_person_to_end() -> None:
+    midnight = START // DAY_NS * DAY_NS + DAY_NS
+    desk = TradingDesk(start_ns=midnight - 8 * SECOND).armed()
+    desk.take("okx")
+    assert desk.command(commands.Set("venues.okx.max_daily_loss", "0.01")).accepted
+    desk.until(lambda: desk.trading.risk.halted)
+    desk.take("okx", "sell")
+    desk.run((midnight - desk.now_ns) / SECOND + 1)
+    assert desk.trading.portfolio.day_pnl("okx") == 0
+    assert desk.engine.state == "HALTED"
+    assert desk.command(commands.Resume("okx")).accepted
+    desk.run(5)
+    assert desk.engine.state == "ARMED"
