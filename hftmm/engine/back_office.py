@@ -87,8 +87,17 @@ class BackOffice:
         self.ended: Final[deque[Order]] = deque(maxlen=KEPT_ENDED)
         self.trades = 0
         self.ids: ClientIds | None = None
+        self._failing = False
         self._log: Final = log
         self._booked: Final = booked
+
+    def watch(self, now_ns: int) -> None:
+        """Tells when the records cannot be written, and when they can again."""
+        failure = self.records.failure
+        if bool(failure) != self._failing:
+            self._failing = bool(failure)
+            level, text = ("error", failure) if failure else ("info", "everything is written again")
+            self.noted(Note(level, "desk", "journal", text, now_ns, apart=True))
 
     # ---- OrderSink ----------------------------------------------------------------------------
 

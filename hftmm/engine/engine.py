@@ -238,6 +238,8 @@ class Engine:
         if trading is not None:
             if trading.recovering:
                 return "RECOVERING", trading.recovering
+            if why := trading.licence.records.failure:
+                return "HALTED", why
             for venue, why in trading.risk.halted.items():
                 return "HALTED", f"{venue}: {why}"
         return "ARMED", ""

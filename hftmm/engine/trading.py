@@ -508,6 +508,7 @@ class Trading:
             self.results.roll()
             self.opened(now_ns)
         self.results.watch(now_ns)
+        self.office.watch(now_ns)
         for halt in self.risk.watch(now_ns):
             if halt.venue in self.accounts:
                 self.kill.halt(halt.venue, halt.why, now_ns)
