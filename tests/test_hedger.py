@@ -547,6 +547,18 @@ def test_dust_that_only_a_full_venue_would_take_is_residual() -> None:
     assert floor.fact("residual") == "0.005 BTC/USDT:USDT of 0.01, 10 s"
 
 
+def test_dust_that_only_a_halted_venue_would_take_is_residual() -> None:
+    floor = HedgeFloor(listings=coarse("binance", "0.1") | coarse("bybit", "0.1"))
+    floor.why_closed = {"okx": "halted"}
+    floor.maker("binance", "buy", "0.005")
+    floor.why_closed = {"okx": "halted", "bybit": "halted"}
+    floor.maker("binance", "buy", "0.001")
+    floor.wait(10_000)
+    assert floor.hedges == []
+    assert floor.halts == []
+    assert floor.fact("residual").startswith("0.006 BTC/USDT:USDT of 0.01")
+
+
 def test_a_residual_that_a_venue_can_take_again_counts_from_then_on() -> None:
     floor = HedgeFloor(listings=coarse("binance", "0.1") | coarse("bybit", "0.1"))
     okx: tuple[str, Side] = (floor.listings["okx"].key, "sell")

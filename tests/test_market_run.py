@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from hftmm.config import VENUES, Config, load
-from hftmm.desk.commands import Toggle, View
+from hftmm.desk.commands import Resume, Status, Toggle, View
 from hftmm.desk.snapshot import DeskSnapshot, StrategyRow
 from hftmm.transport.link import ask, look
 from tests.plain_client import get_json
@@ -157,11 +157,20 @@ class Run:
     def look(self, market: str = "") -> DeskSnapshot:
         return asyncio.run(look(self._socket, View(market)))
 
+    def status(self) -> dict[str, Any]:
+        """Now: a line of status may have waited to be read."""
+        found: dict[str, Any] = json.loads(asyncio.run(ask(self._socket, Status())).text)
+        return found
+
     def switch_off(self) -> None:
         """Market making and arbitrage; what is open is still hedged."""
         for code in ("mm", "ar"):
             answer = asyncio.run(ask(self._socket, Toggle(STRATEGIES[code], on=False)))
             assert answer.accepted, answer
+
+    def resume(self, venue: str) -> None:
+        """If that is possible yet."""
+        asyncio.run(ask(self._socket, Resume(venue)))
 
     @property
     def _socket(self) -> Path:
@@ -345,22 +354,27 @@ def check_money(desk: DeskSnapshot, before: Mapping[str, Worth], after: Mapping[
 
 
 def watch(run: Run, peaks: Peaks, seconds: float) -> list[str]:
-    """Looks once a second; what stood in a strategy's way meanwhile, each once."""
+    """Looks once a second, and resumes what was halted; what it was halted for.
+
+    A machine that is busy with other things may keep a venue from answering in time.
+    """
     symbols = peaks.config.markets.symbols
-    reasons: dict[str, None] = {}
+    reasons: list[str] = []
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
-        line = run.engine.line()
+        run.engine.line()
+        line = run.status()
         assert line["state"] in {"ARMED", "HALTED"}, line["state_reason"]
         for row in line["trading"]["strategies"].values():
             assert row["on"], row
         for venue, account in line["trading"]["accounts"].items():
             if account["halted"]:
-                reasons[f"{venue} halted: {account['halted']}"] = None
+                reasons.append(f"{venue} halted: {account['halted']}")
+                run.resume(venue)
         for symbol in symbols:
             peaks.told(run.look(symbol))
         peaks.counted(run.raw.accounts())
-    return list(reasons)
+    return reasons
 
 
 def test_what_is_traded_is_hedged_and_paid_for_as_the_venues_say(tmp_path: Path) -> None:

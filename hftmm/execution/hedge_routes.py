@@ -49,14 +49,16 @@ class HedgeRoutes:
         """Below what every venue takes where it may be hedged: of those open, if any is, and of
         those that the limits leave room at, if any is. What only a full venue would take is small.
 
-        Where it was filled counts only once the residual is above its limit.
+        Where it was filled counts only once the residual is above its limit, or while no other
+        venue is open.
         """
         allowed = self.allowed(market.symbol)
         if not amount or not allowed:
             return not amount
         origin = market.clock.venue
         others = [member for member in allowed if member.venue != origin] or allowed
-        takers = [member for member in others if not self.shut(member)] or others
+        still = [member for member in allowed if not self.shut(member)]
+        takers = [member for member in others if member in still] or still or others
         if all(amount >= self._least(member) for member in takers):
             return False
         side: Side = "sell" if market.clock.amount > 0 else "buy"
