@@ -43,7 +43,8 @@ from hftmm.core.order import (
 )
 from hftmm.engine.account import Account
 from hftmm.engine.engine import Engine
-from hftmm.engine.trading import Licence, Trading
+from hftmm.engine.licence import Licence
+from hftmm.engine.trading import Trading
 from hftmm.execution.action import Action, Amend, Cancel, Place
 from hftmm.execution.order import Order
 from hftmm.risk.portfolio import Opening

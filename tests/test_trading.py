@@ -12,7 +12,7 @@ from hftmm.config import Config
 from hftmm.core.order import OrderState
 from hftmm.desk import commands
 from hftmm.engine.day import DAY_NS, LATE_NS, Day
-from hftmm.engine.trading import RECOVERY_NS
+from hftmm.engine.start import RECOVERY_NS
 from hftmm.execution.order import Order
 from hftmm.risk.approval import Refused
 from hftmm.strategy.base import HEDGING, MARKET_MAKING

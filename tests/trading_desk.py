@@ -20,7 +20,8 @@ from hftmm.desk.commands import Answer, Command, View
 from hftmm.desk.snapshot import DeskSnapshot
 from hftmm.engine import by_hand, publisher
 from hftmm.engine.engine import Engine
-from hftmm.engine.trading import Licence, Trading
+from hftmm.engine.licence import Licence
+from hftmm.engine.trading import Trading
 from hftmm.execution.order import Order
 from hftmm.risk.portfolio import Opening
 from hftmm.sim.binance import BinancePeer

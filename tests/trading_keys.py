@@ -13,7 +13,7 @@ from hftmm.assembly import headless
 from hftmm.assembly.ending import Ending
 from hftmm.config import Config
 from hftmm.engine.engine import Engine
-from hftmm.engine.trading import Licence
+from hftmm.engine.licence import Licence
 from hftmm.risk.approval import Refused
 from hftmm.sim.memory_journal import MemoryJournal
 from hftmm.transport.driver import Driver

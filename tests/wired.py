@@ -14,7 +14,8 @@ from hftmm.config import Config
 from hftmm.desk.commands import Answer, Command, View
 from hftmm.desk.snapshot import LogRow
 from hftmm.engine.engine import Engine
-from hftmm.engine.trading import Licence, Trading
+from hftmm.engine.licence import Licence
+from hftmm.engine.trading import Trading
 from hftmm.sim.ledger import DEMO
 from hftmm.sim.server import PEERS, PeerFactory, PracticeVenues
 from hftmm.storage.journal import Journal

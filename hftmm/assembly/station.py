@@ -19,7 +19,7 @@ from hftmm.config import Config
 from hftmm.transport.children import Child
 
 if TYPE_CHECKING:
-    from hftmm.engine.trading import Licence
+    from hftmm.engine.licence import Licence
     from hftmm.transport.driver import Driver
     from hftmm.venues.codec import Hosts, VenueCodec
 
@@ -104,7 +104,7 @@ def _licence(
         ConfigError: half a key.
         Unavailable: the journal cannot be had.
     """
-    from hftmm.engine.trading import Licence
+    from hftmm.engine.licence import Licence
     from hftmm.storage.journal import Journal
     from hftmm.venues import registry
 

@@ -12,9 +12,10 @@ from hftmm.core.events import MarkPrice, Trade
 from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Listing
 from hftmm.engine.exchange_manager import ExchangeManager
+from hftmm.engine.licence import Licence
 from hftmm.engine.market import Market
 from hftmm.engine.meters import Latencies, LogBook
-from hftmm.engine.trading import Licence, Trading
+from hftmm.engine.trading import Trading
 from hftmm.strategy.arbitrage import ArbitrageDetector
 from hftmm.venues.account import AccountSession
 from hftmm.venues.codec import MILLISECOND, Hosts, VenueCodec

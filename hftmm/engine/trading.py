@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
 from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.book.order_book import OrderBook
 from hftmm.config import Config
 from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Kind, Listing, Side, kind_of
-from hftmm.core.order import AmendIntent, Amendment, Fill, Funding, OrderAnswer, OrderIntent
+from hftmm.core.order import AmendIntent, Amendment, Funding, OrderAnswer, OrderIntent
 from hftmm.engine.account import Account, Past
-from hftmm.engine.back_office import BackOffice, FeeTold, Records, Traded
+from hftmm.engine.back_office import BackOffice, FeeTold, Traded
 from hftmm.engine.brakes import EngineBrakes
 from hftmm.engine.carried import Carried
 from hftmm.engine.day import Day
 from hftmm.engine.exchange_manager import ExchangeManager
+from hftmm.engine.licence import Licence
 from hftmm.engine.market import Market
 from hftmm.engine.results import Results
+from hftmm.engine.start import Start
 from hftmm.execution.action import Amend, Cancel, Place, Query, SyncClock
 from hftmm.execution.client_ids import ClientIds
 from hftmm.execution.hedger import Hedger
@@ -31,68 +32,27 @@ from hftmm.execution.throttle import Denial, Throttle
 from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
 from hftmm.risk.kill_switch import KillSwitch
-from hftmm.risk.portfolio import Opening, Portfolio
+from hftmm.risk.portfolio import Portfolio
 from hftmm.risk.risk_manager import RiskManager
 from hftmm.strategy.arbitrage import ArbitrageDetector
 from hftmm.strategy.arbitrage_executor import ArbitrageExecutor
 from hftmm.strategy.base import (
     ARBITRAGE,
     BY_HAND,
-    FLATTENING,
     HEDGING,
     MARKET_MAKING,
     Strategy,
 )
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
 from hftmm.venues.account import AccountSession
-from hftmm.venues.codec import MILLISECOND, SECOND, Hosts
+from hftmm.venues.codec import MILLISECOND
 from hftmm.venues.effects import Note
-from hftmm.venues.private import Credentials, PrivateCodec, PrivateRules
+from hftmm.venues.private import PrivateRules
 
 WATCH_EVERY_NS: Final = 100 * MILLISECOND
 TICK_EVERY_NS: Final = 20 * MILLISECOND
-RECOVERY_NS: Final = 20 * SECOND
-"""How long a start waits for a venue that does not answer; then the others begin without it."""
 ROUNDS: Final = 32
 """What happens may make something else happen; more rounds than this are a loop."""
-
-
-class History(Protocol):
-    """Where an earlier run stood; see `Resume`."""
-
-    @property
-    def last_id(self) -> int: ...
-    @property
-    def orders(self) -> Sequence[Order]: ...
-    @property
-    def trades(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def last_fill_ns(self) -> Mapping[str, int]: ...
-    @property
-    def killed(self) -> str: ...
-    @property
-    def opening(self) -> Opening | None: ...
-    @property
-    def fills(self) -> Sequence[Fill]: ...
-    @property
-    def fundings(self) -> Sequence[Funding]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """What an engine needs to trade.
-
-    Attributes:
-        codecs, credentials, hosts: by venue; a venue without a key is only watched.
-        killed: why the kill latch is pulled, by word from outside the journal; "" if it is not.
-    """
-
-    codecs: Mapping[str, PrivateCodec]
-    credentials: Mapping[str, Credentials]
-    hosts: Mapping[str, Hosts]
-    records: Records
-    history: History
-    killed: str = ""
 
 
 class Trading:
@@ -176,12 +136,11 @@ class Trading:
         self.recovering = "waiting for the accounts" if self.accounts else ""
         self._log: Final = log
         self._fees: Final = fees
-        self._jitter: Final = jitter
-        self._began_ns = now_ns
         self._tick_ns = 0
         self._watch_ns = 0
         self._day: Final = Day(history.opening.ns if history.opening else now_ns, now_ns)
-        self._resume(history, now_ns)
+        self._start: Final = Start(self, jitter, now_ns)
+        self._start.resume(history, now_ns)
 
     # ---- what the engine tells ----------------------------------------------------------------
 
@@ -233,13 +192,13 @@ class Trading:
             if venue in self.started:
                 account.tick(now_ns)
             else:
-                self._start(venue, account, now_ns)
+                self._start.open(venue, account, now_ns)
         self.manager.tick(now_ns)
         self.kill.tick(now_ns)
         if now_ns - self._tick_ns >= TICK_EVERY_NS:
             self._tick_ns = now_ns
             if self.recovering:
-                self._recover(now_ns)
+                self.recovering = self._start.missing(now_ns)
             else:
                 for strategy in self.strategies:
                     strategy.tick(now_ns)
@@ -371,82 +330,6 @@ class Trading:
         if note.level in {"warning", "error"}:
             self.licence.records.noted(note)
         self._log(note)
-
-    # ---- starting -----------------------------------------------------------------------------
-
-    def _resume(self, history: History, now_ns: int) -> None:
-        """Takes up the books and orders of an earlier run."""
-        portfolio, manager = self.portfolio, self.manager
-        if history.opening is not None:
-            portfolio.open(history.opening)
-            for held in history.opening.positions:
-                self.carried.add(held.listing.symbol, held.size)
-        open_amounts: dict[str, tuple[Decimal, str]] = {}
-        for fill in history.fills:
-            portfolio.filled(fill, now_ns)
-            symbol, amount = fill.listing.symbol, fill.held
-            code = manager.ids.strategy(fill.client_id)
-            if code == BY_HAND:
-                self.carried.add(symbol, amount)
-                continue
-            if code == FLATTENING:
-                amount = self.carried.flattened(symbol, amount)
-            known, _ = open_amounts.get(symbol, (ZERO, ""))
-            open_amounts[symbol] = (known + amount, fill.listing.venue)
-        for funding in history.fundings:
-            portfolio.funded(funding, now_ns)
-        manager.restore_fills(history.trades)
-        for order in history.orders:
-            manager.restore(order, now_ns)
-        self.office.news.clear()
-        for symbol, (amount, venue) in open_amounts.items():
-            if amount:
-                self.hedger.restore(symbol, amount, venue, now_ns)
-        killed = self.licence.killed or history.killed
-        if killed:
-            self.kill.restore(killed, now_ns)
-            if not history.killed:
-                self.licence.records.killed(killed, now_ns)
-
-    def _start(self, venue: str, account: Account, now_ns: int) -> None:
-        """Opens an account as soon as what it trades is known."""
-        session = self.exchanges.sessions[venue]
-        if not session.defined:
-            account.why = session.unlisted or "waiting for the instruments"
-            return
-        listings = session.tradable
-        if not listings:
-            account.bar("none of the markets is traded there")
-            return
-        licence = self.licence
-        opened = AccountSession(
-            licence.codecs[venue],
-            licence.hosts[venue],
-            session.codec.stream_rules,
-            licence.credentials[venue],
-            listings,
-            session.clock,
-            account,
-            self._jitter,
-        )
-        self.started[venue] = account
-        account.start(opened, listings, now_ns)
-
-    def _recover(self, now_ns: int) -> None:
-        """Strategies begin when every venue agrees with us, or is given up for now."""
-        late = [venue for venue, account in self.accounts.items() if account.why]
-        for venue in late:
-            if now_ns - self._began_ns < RECOVERY_NS and not self.accounts[venue].stuck:
-                self.recovering = f"{venue}: {self.accounts[venue].why}"
-                return
-        self.recovering = ""
-        for venue in late:
-            self.note("warning", venue, "account", f"left out: {self.accounts[venue].why}", now_ns)
-        for venue in self.accounts:
-            for order in self.manager.live(venue):
-                if order.strategy != BY_HAND:
-                    # Nobody watches over what an earlier run of a strategy left.
-                    self.manager.cancel(order.client_id, now_ns)
 
     # ---- as things happen ---------------------------------------------------------------------
 

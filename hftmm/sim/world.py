@@ -31,7 +31,8 @@ from hftmm.config import (
 from hftmm.desk.commands import Answer, Command
 from hftmm.engine import by_hand
 from hftmm.engine.engine import Engine
-from hftmm.engine.trading import Licence, Trading
+from hftmm.engine.licence import Licence
+from hftmm.engine.trading import Trading
 from hftmm.sim.binance import BinancePeer
 from hftmm.sim.bybit import BybitPeer
 from hftmm.sim.faults import FAULTS, FaultyPeer
