@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Mapping
@@ -251,6 +252,15 @@ class Stage:
         assert self._engine is not None
         self._engine.process.kill()
         await self._engine.process.wait()
+
+    async def freeze(self, seconds: float) -> None:
+        """Stops the engine for a while; its sockets stay open."""
+        assert self._engine is not None
+        self._engine.process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._engine.process.send_signal(signal.SIGCONT)
 
     async def lose_terminal(self) -> None:
         """Closes what ties the engine to the terminal that started it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -22,6 +23,8 @@ ONE_WAY_OUT: Final = {
 }
 """Quotes at two venues, hedges at the third alone."""
 IN_DOUBT_MS: Final = 3_000.0
+STANDSTILL_S: Final = 0.7
+"""Longer than a leg may take, shorter than a book may be silent."""
 PLACES: Final = Decimal("1e-8")
 """To which our pictures tell amounts."""
 
@@ -156,6 +159,12 @@ def halted(venues: Sequence[str]) -> Probe:
     return probe
 
 
+def none_halted(sight: Sight) -> tuple[bool, str]:
+    """No venue is halted."""
+    rows = [f"{row.venue}: {row.halted}" for row in sight.desk.risk if row.halted]
+    return not rows, "; ".join(rows) or "none"
+
+
 def clock_wrong(venue: str, seconds: float) -> Probe:
     """The clock column says so."""
 
@@ -244,6 +253,12 @@ async def _rearm(stage: Stage) -> None:
 
 async def _crash(stage: Stage) -> None:
     await stage.crash()
+
+
+async def _stand_still(stage: Stage) -> None:
+    for _ in range(3):
+        await stage.freeze(STANDSTILL_S)
+        await asyncio.sleep(STANDSTILL_S)
 
 
 async def _lose_terminal(stage: Stage) -> None:
@@ -405,6 +420,18 @@ DRILLS: Final[Sequence[Drill]] = (
             _fault("none", HEDGING),
             Expect(f"{HEDGING} is back and agrees", live(HEDGING), within_s=15),
             Expect(f"{HEDGING} is traded at again", trading_at(HEDGING), within_s=30),
+        ),
+    ),
+    Drill(
+        "standstill",
+        f"the engine stands still for {STANDSTILL_S} s, three times, with orders under way",
+        "the header counts up and is well again; no venue is halted for what we did not hear",
+        (
+            TRADE,
+            TRADES,
+            Do(f"stop and continue, {STANDSTILL_S} s each", _stand_still),
+            Expect("no venue is halted for it", none_halted, within_s=0, stays_s=2),
+            Expect("trading goes on", trading(6), within_s=20),
         ),
     ),
     Drill(
