@@ -192,6 +192,7 @@ def test_every_key_by_which_an_operator_trades_has_a_command() -> None:
         "strategy_1": "strategy",
         "strategy_2": "strategy",
         "strategy_3": "strategy",
+        "strategy_4": "strategy",
         "cancel": "cancel",
         "halt": "halt",
         "ticket": "order",

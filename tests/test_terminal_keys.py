@@ -230,6 +230,13 @@ async def _quit(it: Operator) -> None:
     assert not it.app.is_running or it.app._exit
 
 
+async def _fourth(it: Operator) -> None:
+    fourth = msgspec.structs.replace(STRATEGIES[0], name="resting", on=True)
+    it.desk.show(strategies=(*STRATEGIES, fourth))
+    await it.press("4")
+    assert it.told == [Toggle("resting", on=False)]
+
+
 def _sends(press: str, *commands: Command) -> Check:
     async def check(it: Operator) -> None:
         it.desk.show(strategies=STRATEGIES, parameters=PARAMETERS, kill=VERIFIED)
@@ -243,6 +250,7 @@ CHECKS: dict[str, Check] = {
     "strategy_1": _sends("1", Toggle("cross mm", on=False)),
     "strategy_2": _sends("2", Toggle("arbitrage", on=False)),
     "strategy_3": _sends("3", Toggle("hedger", on=False)),
+    "strategy_4": _fourth,
     "halt": _sends("x down enter", Halt("bybit")),
     "ticket": _sends("o enter", Place("binance", BTC, "buy", "65000.5", "0.01")),
     "parameters": _sends("p enter 5 enter", Set("market_making.order_size", "5")),

@@ -34,6 +34,7 @@ from hftmm.sim.okx import OkxPeer
 from hftmm.sim.peers import Peer
 from hftmm.sim.truth import Truth
 from hftmm.strategy.base import BY_HAND
+from hftmm.strategy.registry import MakeStrategy
 from hftmm.venues import registry
 from hftmm.venues.codec import Hosts
 from hftmm.venues.private import Credentials, SignedRequest
@@ -95,17 +96,20 @@ class TradingDesk:
         *,
         symbols: Sequence[str] = (PERP,),
         keys: Mapping[str, Credentials] | None = None,
+        strategies: Mapping[str, MakeStrategy] | None = None,
         start_ns: int = START,
         **sections: Any,
     ) -> None:
         """
         Args:
             keys: in place of the demo's, by venue.
+            strategies: of other packages, by code.
             sections: of the config, by name.
         """
         made = config or Config(markets=MarketsConfig(tuple(symbols)), practice=CALM)
         self.config = replace(made, **sections)
         self.keys = dict.fromkeys(PEERS, KEY) | dict(keys or {})
+        self.strategies = dict(strategies or {})
         self.timeline = Timeline(start_ns)
         self.chance = Random(7)
         practice = self.config.practice
@@ -134,7 +138,7 @@ class TradingDesk:
             for venue, line in self.lines.items()
         }
         history = self.journal.resume()
-        licence = Licence(private, self.keys, hosts, self.journal, history, killed)
+        licence = Licence(private, self.keys, hosts, self.journal, history, killed, self.strategies)
         self.engine = Engine(self.config, codecs, hosts, self.chance.random, licence)
         self.wire = Wire(self.engine, self.lines, self.timeline, Deaf())
         self.wire.start()

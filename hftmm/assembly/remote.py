@@ -49,7 +49,8 @@ def told(command: Command, socket: Socket, config: ConfigFile) -> int:
 
 def strategy(
     name: Annotated[
-        str, Parameter(help="cross mm (or mm), arbitrage, hedger; a beginning will do.")
+        str,
+        Parameter(help="cross mm (or mm), arbitrage, hedger; a beginning will do. Or a code."),
     ],
     switch: Annotated[OnOff, Parameter(help="Off cancels what it has open.")],
     /,
@@ -61,7 +62,11 @@ def strategy(
     begun = " ".join(name.lower().replace("-", " ").replace("_", " ").split())
     meant = {known for alias, known in STRATEGIES.items() if begun and alias.startswith(begun)}
     if len(meant) != 1:
-        known = ", ".join(dict.fromkeys(STRATEGIES.values()))
+        from hftmm.strategy.registry import codes
+
+        if name in (others := codes()):
+            return told(commands.Toggle(name, switch == "on"), socket, config)
+        known = ", ".join(dict.fromkeys([*STRATEGIES.values(), *others]))
         raise ConfigError(f"strategy: {name!r} is not one strategy, allowed: {known}")
     return told(commands.Toggle(meant.pop(), switch == "on"), socket, config)
 

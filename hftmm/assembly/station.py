@@ -101,11 +101,12 @@ def _licence(
         killed: why the kill latch is pulled, by word from outside.
 
     Raises:
-        ConfigError: half a key.
+        ConfigError: half a key, or a strategy of another package that cannot be loaded.
         Unavailable: the journal cannot be had.
     """
     from hftmm.engine.licence import Licence
     from hftmm.storage.journal import Journal
+    from hftmm.strategy.registry import registered
     from hftmm.venues import registry
 
     mode = settings.engine.mode
@@ -123,7 +124,7 @@ def _licence(
     if found is not None:
         _forget_old_runs(state)
     journal = stack.enter_context(Journal(paths.journal_path(state, name)))
-    return Licence(private, keys, hosts, journal, journal.resume(), killed)
+    return Licence(private, keys, hosts, journal, journal.resume(), killed, registered())
 
 
 def _forget_old_runs(state: Path) -> None:

@@ -120,7 +120,7 @@ def _place(trading: Trading, wanted: commands.Place, now_ns: int) -> Answer:
 
 def _toggle(trading: Trading, name: str, on: bool | None, now_ns: int) -> Answer:
     known = {strategy.name: strategy for strategy in trading.strategies}
-    strategy = known.get(name)
+    strategy = known.get(name) or trading.others.get(name)
     if strategy is None:
         return Answer(False, f"no strategy {name!r}: one of {', '.join(known)}")
     wanted = not strategy.on if on is None else on

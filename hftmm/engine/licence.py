@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hftmm.core.order import Fill, Funding
 from hftmm.engine.back_office import Records
 from hftmm.execution.order import Order
 from hftmm.risk.portfolio import Opening
+from hftmm.strategy.registry import MakeStrategy
 from hftmm.venues.codec import Hosts
 from hftmm.venues.private import Credentials, PrivateCodec
 
@@ -42,6 +43,7 @@ class Licence:
     Attributes:
         codecs, credentials, hosts: by venue; a venue without a key is only watched.
         killed: why the kill latch is pulled, by word from outside the journal; "" if it is not.
+        strategies: of other packages, by code.
     """
 
     codecs: Mapping[str, PrivateCodec]
@@ -50,3 +52,4 @@ class Licence:
     records: Records
     history: History
     killed: str = ""
+    strategies: Mapping[str, MakeStrategy] = field(default_factory=dict)

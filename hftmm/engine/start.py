@@ -41,7 +41,7 @@ class Start:
             portfolio.filled(fill, now_ns)
             symbol, amount = fill.listing.symbol, fill.held
             code = manager.ids.strategy(fill.client_id)
-            if code == BY_HAND:
+            if code == BY_HAND or code in trading.others:
                 trading.carried.add(symbol, amount)
                 continue
             if code == FLATTENING:

@@ -44,6 +44,7 @@ from hftmm.strategy.base import (
     Strategy,
 )
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
+from hftmm.strategy.registry import made
 from hftmm.venues.account import AccountSession
 from hftmm.venues.codec import MILLISECOND
 from hftmm.venues.effects import Note
@@ -62,7 +63,8 @@ class Trading:
 
     Attributes:
         accounts: of the venues with a key; those that are started have a session.
-        strategies: in the order of their keys.
+        strategies: in the order of their keys. others: those of other packages, by code, which
+            nobody hedges.
         recovering: why strategies wait after a start, one line; "" when they do not.
         orders_sent: how many orders and changes went to sessions since the start.
     """
@@ -103,7 +105,13 @@ class Trading:
         self.executor: Final = ArbitrageExecutor(
             config, self, self._detector, self.hedger.take_over, self.halt
         )
-        self.strategies: Final[tuple[Strategy, ...]] = (self.maker, self.executor, self.hedger)
+        self.others: Final = made(licence.strategies, config, self)
+        self.strategies: Final[tuple[Strategy, ...]] = (
+            self.maker,
+            self.executor,
+            self.hedger,
+            *self.others.values(),
+        )
         self.carried: Final = Carried()
         self._by_code: Final = {strategy.code: strategy for strategy in self.strategies}
         opened_ns = (
@@ -150,6 +158,8 @@ class Trading:
             self.maker.moved(symbol, now_ns)
             self.executor.moved(symbol, now_ns)
             self.hedger.moved(symbol, now_ns)
+            for strategy in self.others.values():
+                strategy.moved(symbol, now_ns)
 
     def act(self, now_ns: int) -> None:
         """All news of this event is in: decide, and send."""
@@ -368,7 +378,7 @@ class Trading:
                 strategy.switch(False, why, now_ns)
         if code == MARKET_MAKING:
             self.hedger.maker_filled(fill, now_ns)
-        elif code == BY_HAND:
+        elif code == BY_HAND or code in self.others:
             self.carried.add(fill.listing.symbol, fill.held)
         elif code not in {ARBITRAGE, HEDGING}:
             listing = fill.listing

@@ -119,6 +119,15 @@ KEYS: tuple[Key, ...] = (
             (("mm", "market making"), ("arb", "arbitrage"), ("hedge", "hedger")), 1
         )
     ),
+    Key(
+        "strategy_4",
+        "4",
+        "fourth",
+        "switch strategy 4, one of another package, on or off",
+        "trading",
+        "strategy(4)",
+        palette=False,
+    ),
     Key("cancel", "c", "cancel", "cancel the selected order; first selects one", "trading"),
     Key("halt", "x", "halt", "halt or resume the selected venue", "trading", footer=True),
     Key("ticket", "o", "ticket", "order ticket; cancel all of a venue", "trading", footer=True),
