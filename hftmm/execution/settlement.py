@@ -206,6 +206,8 @@ class Settlement:
 
     def drain(self) -> list[Action]:
         """What to send, cancels first."""
+        if not self.outbox and not self.urgent:
+            return []  # after nearly every frame
         actions = self.urgent + [action for action in self.outbox if self._still_wanted(action)]
         self.urgent.clear()
         self.outbox.clear()
