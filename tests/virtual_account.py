@@ -53,6 +53,7 @@ from hftmm.venues.clock import VenueClock
 from hftmm.venues.effects import AccountOutput, Call, Connect, Disconnect, Note, Send
 from hftmm.venues.okx import OkxPrivateCodec
 from hftmm.venues.private import Credentials, Permissions, PrivateCodec, SignedRequest
+from hftmm.venues.usage import Usage
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -92,6 +93,7 @@ class Told:
     outages: list[tuple[frozenset[Kind], str]] = field(default_factory=list)
     returns: list[frozenset[Kind]] = field(default_factory=list)
     syncs: int = 0
+    usages: list[Usage] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     def answered(self, errand: Errand, answer: OrderAnswer, now_ns: int) -> None:
@@ -159,6 +161,9 @@ class Told:
 
     def clock_synced(self, venue: str, now_ns: int) -> None:
         self.syncs += 1
+
+    def usage_told(self, venue: str, usage: Usage, now_ns: int) -> None:
+        self.usages.append(usage)
 
     def noted(self, note: Note) -> None:
         self.notes.append(note)

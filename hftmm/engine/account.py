@@ -45,10 +45,11 @@ from hftmm.venues.account_sink import (
     Rates,
     Rights,
 )
-from hftmm.venues.codec import SECOND
+from hftmm.venues.codec import MILLISECOND, SECOND
 from hftmm.venues.effects import Note
 from hftmm.venues.private import Permissions
 from hftmm.venues.rights import objections
+from hftmm.venues.usage import Usage
 
 AUDIT_EVERY_NS: Final = 30 * SECOND
 """How often a venue is asked for its own word while all is well."""
@@ -379,6 +380,11 @@ class Account:
 
     def clock_synced(self, venue: str, now_ns: int) -> None:
         self._manager.clock_synced(venue, now_ns)
+
+    def usage_told(self, venue: str, usage: Usage, now_ns: int) -> None:
+        ends_ns = now_ns + usage.left_ms * MILLISECOND
+        throttle = self._manager.throttles[venue]
+        throttle.told_weight(usage.name, usage.used, usage.limit, ends_ns, now_ns)
 
     def noted(self, note: Note) -> None:
         self._house.noted(note)

@@ -385,7 +385,7 @@ class Driver:
 
     async def _call(self, session: AccountSession, request: SignedRequest) -> None:
         url = session.base_url(request.route) + request.path
-        wait_s = 0.0
+        headers: Mapping[str, str] = {}
         try:
             reply = await self._http.request(
                 url, method=request.method, body=request.body, headers=request.headers
@@ -393,11 +393,11 @@ class Driver:
         except Unavailable as error:
             status, body = 0, str(error).encode()
         else:
-            status, body, wait_s = reply.status, reply.body, _seconds(reply.headers)
+            status, body, headers = reply.status, reply.body, reply.headers
         now_ns = self.clock()
         self._awaken(now_ns)
         with self._minded():
-            session.responded(request, status, body, now_ns, wait_s)
+            session.responded(request, status, body, now_ns, _seconds(headers), headers)
             self.engine.settle(now_ns)
         self._carry_out_all()
 

@@ -7,7 +7,8 @@ A driver feeds it what happens, as it feeds a `VenueSession`, and carries out wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from hftmm.core.errors import MalformedFrame
@@ -36,6 +37,8 @@ from hftmm.venues.private import Credentials, Listings, PrivateCodec, SignedRequ
 from hftmm.venues.private_link import PrivateLink
 
 __all__ = ["AccountSession"]
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class AccountSession:
@@ -118,12 +121,16 @@ class AccountSession:
         body: bytes,
         now_ns: int,
         retry_after_s: float = 0.0,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         """A REST request was answered; status 0 if it failed, with the reason as body.
 
         Args:
             retry_after_s: as the answer's header states; 0 if it does not.
+            headers: by names in lower case.
         """
+        for usage in self.codec.decode_usage(request, headers, self._outlet.now_ms(now_ns)):
+            self._sink.usage_told(self.venue, usage, now_ns)
         if request.purpose != "dead_man" or retry_after_s:
             # OKX takes one a second and counts it apart: a restart right after the last one is not
             # to keep everything else waiting.

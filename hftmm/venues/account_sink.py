@@ -25,6 +25,7 @@ from hftmm.core.order import (
 )
 from hftmm.venues.effects import Note
 from hftmm.venues.private import Permissions
+from hftmm.venues.usage import Usage
 
 
 class Cancellation(msgspec.Struct, frozen=True, gc=False):
@@ -163,6 +164,10 @@ class AccountSink(Protocol):
 
     def clock_synced(self, venue: str, now_ns: int) -> None:
         """The venue's clock was measured after somebody asked for that."""
+        ...
+
+    def usage_told(self, venue: str, usage: Usage, now_ns: int) -> None:
+        """What the venue counts of our requests."""
         ...
 
     def noted(self, note: Note) -> None: ...

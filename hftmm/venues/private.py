@@ -28,6 +28,7 @@ from hftmm.core.order import (
     Rejection,
 )
 from hftmm.venues.codec import Hosts
+from hftmm.venues.usage import Usage
 
 _WHOLE_FINGERPRINT: Final = 16
 """Characters of a key from which on its fingerprint leaves more than half of it out."""
@@ -300,6 +301,16 @@ class PrivateCodec(Protocol):
 
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         """What an error answer means: its class, whether the outcome is unknown, and in words."""
+        ...
+
+    def decode_usage(
+        self, request: SignedRequest, headers: Mapping[str, str], now_ms: int
+    ) -> Sequence[Usage]:
+        """What the headers of a REST answer tell of the budgets that hold up orders.
+
+        Args:
+            headers: by names in lower case.
+        """
         ...
 
 

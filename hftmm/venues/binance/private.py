@@ -26,7 +26,7 @@ from hftmm.core.order import (
     Position,
     Rejection,
 )
-from hftmm.venues.binance import account, query_wire, rows
+from hftmm.venues.binance import account, query_wire, rows, usage
 from hftmm.venues.binance import private_wire as wire
 from hftmm.venues.binance.order_entry import (
     AMEND,
@@ -64,6 +64,7 @@ from hftmm.venues.private import (
     StreamFrame,
 )
 from hftmm.venues.signing import is_private_key
+from hftmm.venues.usage import Usage
 
 BOTH: Final = frozenset({Kind.SPOT, Kind.LINEAR})
 
@@ -417,6 +418,11 @@ class BinancePrivateCodec:
 
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         return judge("", status, parse(body))
+
+    def decode_usage(
+        self, request: SignedRequest, headers: Mapping[str, str], now_ms: int
+    ) -> Sequence[Usage]:
+        return usage.told(request.route.partition(".")[0], headers, now_ms)
 
 
 def _rest(

@@ -27,7 +27,7 @@ from hftmm.core.order import (
     Position,
     Rejection,
 )
-from hftmm.venues.bybit import account
+from hftmm.venues.bybit import account, usage
 from hftmm.venues.bybit import private_wire as wire
 from hftmm.venues.bybit.order_entry import (
     AMEND,
@@ -61,6 +61,7 @@ from hftmm.venues.private import (
     SignedRequest,
     StreamFrame,
 )
+from hftmm.venues.usage import Usage
 
 BOTH: Final = frozenset({Kind.SPOT, Kind.LINEAR})
 
@@ -405,6 +406,11 @@ class BybitPrivateCodec:
         if answered.code == 0 and status == 200 and _empty(answered):
             return Rejection.UNKNOWN_ORDER, False, "no such order, or not yet where queries look"
         return judge(status, answered.code, answered.text)
+
+    def decode_usage(
+        self, request: SignedRequest, headers: Mapping[str, str], now_ms: int
+    ) -> Sequence[Usage]:
+        return usage.told(request.method, request.path, headers, now_ms)
 
 
 def _parse(body: bytes) -> wire.Answer | None:

@@ -44,6 +44,7 @@ from hftmm.venues.private import (
     SignedRequest,
     StreamFrame,
 )
+from hftmm.venues.usage import Usage
 
 BOTH: Final = frozenset({Kind.SPOT, Kind.LINEAR})
 
@@ -363,6 +364,12 @@ class OkxPrivateCodec:
 
     def classify(self, status: int, body: bytes) -> tuple[Rejection, bool, str]:
         return judge_body(status, body)
+
+    def decode_usage(
+        self, request: SignedRequest, headers: Mapping[str, str], now_ms: int
+    ) -> Sequence[Usage]:
+        """Nothing: OKX tells no counts."""
+        return ()
 
     def _get(
         self,
