@@ -573,6 +573,7 @@ def test_the_definition_of_a_spot_pair_counts_in_coins() -> None:
     (row,) = wire().rest(f"public/instruments?instType=SPOT&instId={SPOT}")[1]["data"]
     assert (row["baseCcy"], row["quoteCcy"], row["ctVal"]) == ("BTC", "USDT", "")
     assert (row["lotSz"], row["state"], row["groupId"]) == ("0.00000001", "live", "1")
+    assert row["minSz"] == "0.00001"
 
 
 def test_definitions_are_narrowed_by_family() -> None:

@@ -95,6 +95,10 @@ NOTIONAL = {
 }
 
 
+LEAST_WORTH = 0.25
+"""USDT that the smallest spot order at OKX is worth at least."""
+
+
 def coin(base: str) -> Coin:
     """The coin's price and grids; one we know nothing of gets a price by its name.
 
@@ -154,11 +158,17 @@ def _spec(venue: str, kind: Kind, symbol: str, base: str, code: int) -> Spec:
         quote="USDT",
         tick=Decimal(grid.linear_tick if linear else grid.spot_tick),
         lot=lot,
-        min_size=lot,
+        min_size=_least(base, lot) if (venue, kind) == ("okx", Kind.SPOT) else lot,
         min_notional=Decimal(NOTIONAL[venue, kind]),
         contract=Decimal(grid.contract) if linear else Decimal(1),
         code=CODES.get(venue_symbol, code),
     )
+
+
+def _least(base: str, lot: Decimal) -> Decimal:
+    """OKX names the smallest spot order in coins, a power of ten of about a dollar."""
+    exponent = math.ceil(math.log10(LEAST_WORTH / coin(base).price))
+    return max(lot, Decimal(_power(exponent)))
 
 
 def _power(exponent: int) -> str:
