@@ -49,6 +49,11 @@ soak: venv .venv-clients/.installed
 	@echo "== a hundred times kill -9, as ccxt sees it"
 	@HFTMM_KILLS=100 HFTMM_CLIENTS="$(CURDIR)/$(CLIENTS)/python" \
 		$(BIN)/python -m pytest -rP tests/test_kill9.py
+	@echo "== ten minutes of both strategies, as the venues and ccxt tell it"
+	@HFTMM_MARKET_S=600 HFTMM_CLIENTS="$(CURDIR)/$(CLIENTS)/python" \
+		$(BIN)/python -m pytest -rP tests/test_market_run.py
+	@echo "== every drill"
+	@HFTMM_DRILLS=all $(BIN)/python -m pytest -rP tests/test_drill.py
 	@echo "== memory"
 	@$(BIN)/python benchmarks/memory.py
 	@echo "== simulated world"
