@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from hftmm.assembly import remote
 from hftmm.assembly.drills import DRILLS
 from hftmm.cli import app
+from hftmm.config import Config
 from hftmm.risk.losses import LOSSES
 from hftmm.risk.rules import RULES
 from hftmm.sim.faults import FAULTS
@@ -131,10 +133,15 @@ def test_every_command_shown_is_one_that_exists() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-        if not target.startswith(("http:", "https:")):
-            assert (document.parent / target).exists(), target
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for name, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", document.read_text()):
+        if name.startswith(("http:", "https:")):
+            continue
+        target = document.parent / name if name else document
+        assert target.exists(), name
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in {title.lower().replace(" ", "-") for title in titles}, anchor
 
 
 def _first_cells(text: str) -> set[str]:
@@ -148,6 +155,12 @@ def test_every_drill_has_its_row_and_every_fault_named_beside_them_exists() -> N
     drills = {drill.name for drill in DRILLS}
     assert drills <= named
     assert named - drills == FAULTS.keys() - {"none"}
+
+
+def test_every_section_of_the_config_has_its_row() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    named = set(re.findall(r"`\[(\w+)", text))
+    assert {field.name for field in fields(Config)} <= named
 
 
 def test_every_rule_and_every_limit_on_losses_has_its_row() -> None:
