@@ -345,6 +345,8 @@ def main() -> None:
     # Shorter ones run into the venues' limits for lists of open orders.
     parser.add_argument("--pause", type=float, default=4.0)
     options = parser.parse_args()
+    # Who ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     flood = None if options.flood is None else (options.flood, options.rate)
     asyncio.run(measure(options.trials, options.others, options.intensity, options.pause, flood))
 
