@@ -52,9 +52,7 @@ def test_a_denial_says_why_and_until_when() -> None:
         assert budget.admit(LINEAR, Traffic.ORDER, NOW + step * 100 * MS) is None
     denial = budget.admit(LINEAR, Traffic.ORDER, NOW + 600 * MS)
     assert denial is not None
-    assert str(denial) == (
-        "okx: 8 orders in 1 s, 25% kept for cancels and hedges; new orders in 400 ms"
-    )
+    assert str(denial) == ("okx: 6 of 8 orders in 1 s, rest for hedges; next in 400 ms")
     assert budget.admit(LINEAR, Traffic.ORDER, denial.until_ns - 1) is not None
     assert budget.admit(LINEAR, Traffic.ORDER, denial.until_ns) is None
 
@@ -117,7 +115,7 @@ def test_orders_wait_when_the_weight_of_all_requests_runs_out_and_cancels_do_not
     budget.told_weight("weight", 4_500, 6_000, NOW + 7 * SECOND, NOW)
     denial = budget.admit(LINEAR, Traffic.ORDER, NOW)
     assert denial is not None
-    assert str(denial) == "okx: weight 4500 of 6000; new orders in 7 s"
+    assert str(denial) == "okx: weight 4500 of 6000; next in 7 s"
     assert budget.admit(LINEAR, Traffic.URGENT, NOW) is None
     assert budget.admit(LINEAR, Traffic.CANCEL, NOW) is None
     assert budget.admit(LINEAR, Traffic.ORDER, NOW + 7 * SECOND) is None
@@ -132,7 +130,7 @@ def test_after_a_ban_nothing_new_leaves_until_the_stated_time_and_cancels_do() -
         assert denial is not None
         assert denial.until_ns == until_ns
     assert budget.admit(LINEAR, Traffic.CANCEL, NOW) is None
-    assert str(budget.halted(NOW)) == "okx: 418: banned; new orders in 120 s"
+    assert str(budget.halted(NOW)) == "okx: 418: banned; next in 120 s"
     assert budget.admit(LINEAR, Traffic.ORDER, until_ns) is None
     assert budget.halted(until_ns) is None
 

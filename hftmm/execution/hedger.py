@@ -102,7 +102,7 @@ class Hedger:
         self._open(symbol, venue, amount, now_ns)
         if not self._routes.dust(symbol, amount):
             text = f"{symbol} {plain(amount)} taken over: {why}"
-            self._trader.note("warning", venue, "hedge", text, now_ns)
+            self._trader.note("info", venue, "hedge", text, now_ns)
 
     def restore(self, symbol: str, amount: Decimal, venue: str, now_ns: int) -> None:
         """What an earlier run left open; its clock begins now. Call it before the first `act`."""

@@ -114,8 +114,9 @@ class Throttle:
         window = self._window(listing, cancel)
         until_ns = window.wait_ns(share, now_ns)
         if until_ns > now_ns:
-            rate = f"{window.limit} {'cancels' if cancel else 'orders'} in {_span(window.per_ns)}"
-            kept = "" if share == 1.0 else f", {RESERVE:.0%} kept for cancels and hedges"
+            what = "cancels" if cancel else "orders"
+            rate = f"{window.used(now_ns)} of {window.limit} {what} in {_span(window.per_ns)}"
+            kept = "" if share == 1.0 else ", rest for hedges"
             return self._denial(f"{rate}{kept}", until_ns, now_ns)
         window.take(now_ns)
         return None
@@ -175,7 +176,7 @@ class Throttle:
         return None
 
     def _denial(self, reason: str, until_ns: int, now_ns: int) -> Denial:
-        wait = f"{reason}; new orders in {_span(until_ns - now_ns)}"
+        wait = f"{reason}; next in {_span(until_ns - now_ns)}"
         return Denial(self.venue, wait, until_ns)
 
 
