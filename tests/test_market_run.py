@@ -39,8 +39,8 @@ WILD = BOTH.format(making="min_edge_bps = -2\ncancel_edge_bps = -3\ntarget_sprea
 STRATEGIES = {"mm": "cross mm", "ar": "arbitrage", "hg": "hedger"}
 FLAT_MS = 1_000.0
 CENT = Decimal("0.01")
-PLACES = Decimal("1e-8")
-"""To which pictures tell amounts."""
+PLACES = Decimal("1e-7")
+"""To which amounts are the same: each fee that is told is rounded to eight places."""
 DUST = Decimal(12)
 """Worth in quote of what no venue takes as an order."""
 ZERO = Decimal(0)

@@ -210,7 +210,7 @@ class Stage:
         await self._engine.first_line(PATIENCE_S)
         deadline_s = time.monotonic() + PATIENCE_S
         while True:
-            desk = await self._look()
+            desk = await self.desk()
             waits = [f"{row.venue}: {row.account}" for row in desk.risk if row.account]
             if desk.trades and desk.state not in {"STARTING", "RECOVERING"} and not waits:
                 return
@@ -276,7 +276,7 @@ class Stage:
         Raises:
             Unavailable: the engine lives and does not answer, or the venues do not.
         """
-        desk = await self._look()
+        desk = await self.desk()
         ns = time.time_ns()
         truth: dict[str, Truth] = {}
         for venue in VENUES:
@@ -293,7 +293,12 @@ class Stage:
         text = (self.folder / "engine.log").read_text(errors="replace")
         return [line for line in text.splitlines() if word in line]
 
-    async def _look(self) -> DeskSnapshot:
+    async def desk(self) -> DeskSnapshot:
+        """What a terminal would show; the last picture, if the engine is gone.
+
+        Raises:
+            Unavailable: the engine lives and does not answer.
+        """
         try:
             self._desk = await look(self._socket)
         except Unavailable:

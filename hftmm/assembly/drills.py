@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
@@ -23,10 +24,11 @@ ONE_WAY_OUT: Final = {
 }
 """Quotes at two venues, hedges at the third alone."""
 IN_DOUBT_MS: Final = 3_000.0
+PATIENCE_S: Final = 20.0
 STANDSTILL_S: Final = 0.7
 """Longer than a leg may take, shorter than a book may be silent."""
-PLACES: Final = Decimal("1e-8")
-"""To which our pictures tell amounts."""
+PLACES: Final = Decimal("1e-7")
+"""To which amounts are the same: each fee that is told is rounded to eight places."""
 
 
 # ---- what is seen -----------------------------------------------------------------------------
@@ -255,10 +257,20 @@ async def _crash(stage: Stage) -> None:
     await stage.crash()
 
 
+async def _shot(stage: Stage) -> None:
+    """Waits until an order of arbitrage is on its way."""
+    desk = await stage.desk()
+    while not any(row.live and row.strategy == "arbitrage" for row in desk.orders):
+        desk = await stage.desk()
+
+
 async def _stand_still(stage: Stage) -> None:
-    for _ in range(3):
-        await stage.freeze(STANDSTILL_S)
-        await asyncio.sleep(STANDSTILL_S)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(3):
+                await _shot(stage)
+                await stage.freeze(STANDSTILL_S)
+                await asyncio.sleep(STANDSTILL_S)
 
 
 async def _lose_terminal(stage: Stage) -> None:
@@ -428,9 +440,10 @@ DRILLS: Final[Sequence[Drill]] = (
         "the header counts up and is well again; no venue is halted for what we did not hear",
         (
             TRADE,
-            TRADES,
-            Do(f"stop and continue, {STANDSTILL_S} s each", _stand_still),
-            Expect("no venue is halted for it", none_halted, within_s=0, stays_s=2),
+            _fault("lag", *VENUES, amount=120),
+            Do(f"stop it with a shot under way, go on after {STANDSTILL_S} s", _stand_still),
+            Expect("no venue is halted for it", none_halted, within_s=0, stays_s=1),
+            _fault("none", *VENUES),
             Expect("trading goes on", trading(6), within_s=20),
         ),
     ),
