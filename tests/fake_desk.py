@@ -279,6 +279,7 @@ def market_row(symbol: str = BTC, **changes: Any) -> MarketRow:
         net=net_quote(),
         venues_live=3,
         venues_total=3,
+        decimals=1,
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -417,6 +418,7 @@ def position(venue: str = "binance", **changes: Any) -> PositionRow:
         unrealised=0.24,
         fees=-31.2,
         funding=1.1,
+        decimals=1,
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -452,6 +454,7 @@ def quote(venue: str = "binance", **changes: Any) -> QuoteRow:
         ask=65004.0,
         ask_size=0.01,
         ask_why="edge 1.2 bps",
+        decimals=1,
     )
     return msgspec.structs.replace(row, **changes)
 

@@ -23,6 +23,7 @@ from hftmm.terminal.bindings import KEYS, PANES, KeyTable
 from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.screens.help import HelpScreen
 from hftmm.terminal.screens.markets import MarketsScreen
+from hftmm.terminal.widgets.banner import Banner
 from hftmm.terminal.widgets.header import Header
 from hftmm.terminal.widgets.ladder import LadderPane
 from hftmm.terminal.widgets.lines import LineWidget, text_of
@@ -430,6 +431,20 @@ async def test_last_data_turns_grey_when_the_engine_is_gone_and_back_when_it_ret
         await it.settle()
         assert pane.ink is coloured
         assert not it.screen.query_one("#banner").display
+
+    await operate(check)
+
+
+async def test_an_engine_that_is_gone_may_have_left_orders_and_the_screen_says_so() -> None:
+    async def check(it: Operator) -> None:
+        for trades in (False, True):
+            it.desk.show(trades=trades)
+            await it.settle()
+            it.desk.alive, it.desk.cause = False, "engine exited with code 1"
+            await it.settle()
+            said = any("hftmm kill --direct" in line for line in it.text(Banner))
+            assert said is trades
+            it.desk.alive = True
 
     await operate(check)
 

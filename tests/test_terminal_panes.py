@@ -197,6 +197,32 @@ async def test_the_rule_shows_spread_net_mid_and_microprice() -> None:
             assert part in rule
 
 
+async def test_prices_stand_still_when_the_market_moves_and_the_rule_goes_with_it() -> None:
+    async with shown() as it:
+        before = it.lines("ladder")
+        it.show(nbbo=best_quote(bid=65003.5, ask=65004.0), ladder=ladder(65003.5, 65004.0))
+        after = it.lines("ladder")
+    rules = [next(i for i, line in enumerate(at) if "spread" in line) for at in (before, after)]
+    assert rules[0] - rules[1] == 6
+    above, below = after[rules[1] - 1], after[rules[1] + 1]
+    assert "65004.0" in above
+    assert "65003.5" in below
+    prices = [
+        [line[45:58].strip() for line in at if "spread" not in line] for at in (before, after)
+    ]
+    assert prices[0] == prices[1]
+
+
+async def test_the_rule_stays_while_it_stands_between_bids_and_asks() -> None:
+    async with shown() as it:
+        it.show(nbbo=best_quote(ask=65003.0), ladder=ladder(ask=65003.0))
+        wide = it.lines("ladder")
+        it.show(nbbo=best_quote(bid=65000.0, ask=65002.0), ladder=ladder(65000.0, 65002.0))
+        moved = it.lines("ladder")
+    at = [next(i for i, line in enumerate(lines) if "spread" in line) for lines in (wide, moved)]
+    assert at[0] == at[1]
+
+
 @pytest.mark.parametrize(("bid", "word"), [(65001.0, "LOCKED"), (65002.0, "CROSSED")])
 async def test_locked_and_crossed_rows_show_both_sides_and_the_rule_says_it_once(
     bid: float, word: str

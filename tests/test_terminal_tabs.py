@@ -346,10 +346,42 @@ async def test_facts_are_cut_where_a_strategy_would_be_pushed_out_of_sight() -> 
         assert [line[:3] for line in it.text(StrategiesPane)[4:]] == ["2 ●", "3 ●"]
 
 
+async def test_why_there_is_no_quote_is_told_in_full_before_what_others_have_done() -> None:
+    why = "bybit: 7 of 10 orders in 1 s, rest for hedges; next in 87 ms"
+    maker = msgspec.structs.replace(
+        STRATEGIES[0], quotes=(quote("bybit", bid=None, bid_size=None, bid_why=why),)
+    )
+    taker = msgspec.structs.replace(STRATEGIES[1], facts=STRATEGIES[1].facts * 8)
+    async with trading(trading_snapshot(strategies=(maker, taker, STRATEGIES[2]))) as it:
+        lines = it.text(StrategiesPane)
+        assert [line.split()[0] for line in lines if line[:1].isdigit()] == ["1", "2", "3"]
+        start = lines[1].index("bybit: 7 of")
+        said = " ".join(word for line in lines[1:5] for word in line[start : start + 22].split())
+        assert said.startswith(why)
+        assert lines[-2].startswith("2 ●")
+
+
+async def test_prices_of_other_markets_have_their_own_decimals() -> None:
+    quotes = (quote(), quote(market="XRP/USDT", bid=0.51234, ask=0.51240, decimals=5))
+    maker = msgspec.structs.replace(STRATEGIES[0], quotes=quotes)
+    held = position(market="XRP/USDT", entry=0.512345, mark=0.51230, decimals=5)
+    async with trading(trading_snapshot(strategies=(maker,), positions=(held,))) as it:
+        assert "0.51234" in it.text(StrategiesPane)[2]
+        await it.press("alt+8")
+        assert words(it, PositionsPane, 1).startswith("binance XRP spot 0.080 0.512345 0.51230")
+
+
 async def test_a_strategy_that_is_off_says_why() -> None:
     off = msgspec.structs.replace(STRATEGIES[0], on=False, state="off", reason="by the operator")
     async with trading(trading_snapshot(strategies=(off,))) as it:
         assert words(it, StrategiesPane, 1) == "1 ○ cross mm off by the operator"
+
+
+async def test_a_strategy_that_quotes_nothing_because_it_is_off_keeps_its_line() -> None:
+    off = msgspec.structs.replace(STRATEGIES[0], on=False, state="off", reason="")
+    async with trading(trading_snapshot(strategies=(off, *STRATEGIES[1:]))) as it:
+        assert words(it, StrategiesPane, 1) == "1 ○ cross mm off"
+        assert it.text(StrategiesPane)[2].startswith("2 ●")
 
 
 async def test_a_blocked_strategy_says_why_over_what_it_still_quotes() -> None:

@@ -108,6 +108,33 @@ def test_positions_and_balances_are_those_that_there_are(desk: TradingDesk) -> N
     assert usdt["okx", ""].drift == ""
 
 
+def test_the_ladder_shows_the_average_of_the_side_we_are_on_and_none_while_we_are_even(
+    desk: TradingDesk,
+) -> None:
+    desk.take("okx", "buy", "0.020")
+    desk.take("bybit", "sell", "0.020")
+    desk.run(0.2)
+    assert desk.picture().ladder.entry is None
+    desk.take("bybit", "sell", "0.010")
+    desk.run(0.2)
+    picture = desk.picture()
+    entries = {row.venue: row.entry for row in picture.positions}
+    assert picture.ladder.entry == pytest.approx(entries["bybit"])
+    assert picture.ladder.entry != pytest.approx(entries["okx"], abs=0.01)
+
+
+def test_prices_stand_on_the_grid_of_their_market(desk: TradingDesk) -> None:
+    desk.take("okx", size="0.020")
+    picture = desk.picture()
+    decimals = desk.listing("okx").decimals
+    for text in (picture.orders[0].price, picture.fills[0].price):
+        assert len(text.partition(".")[2]) == decimals
+    assert {row.decimals for row in picture.markets} == {
+        max(member.book.listing.decimals for member in market.members)
+        for market in desk.engine.markets.values()
+    }
+
+
 def test_a_difference_is_shown_where_it_is_and_among_the_differences(desk: TradingDesk) -> None:
     usdt = desk.truths["okx"].account.wallet(desk.listing("okx").kind)["USDT"]
     usdt.total += 500

@@ -208,7 +208,7 @@ class OrderRow(Shown, frozen=True, gc=False):
     """One order of ours that may still trade, or ended a moment ago.
 
     Attributes:
-        price, size, filled: decimal text, as the venue writes them.
+        price: decimal text on the market's grid. size, filled: decimal text.
         queue: base coins ahead of it at its price, an upper bound; None if unknown.
         text: why it is as it is, where the venue says; "" otherwise.
     """
@@ -260,6 +260,7 @@ class PositionRow(Shown, frozen=True, gc=False):
     Attributes:
         size: base coins, negative is short; of spot what was traded since the day was opened.
         drift: how the venue's word differs, one line; "" if it agrees or has not been asked.
+        decimals: decimal places its prices are shown with.
     """
 
     venue: str
@@ -272,6 +273,7 @@ class PositionRow(Shown, frozen=True, gc=False):
     fees: float
     funding: float
     drift: str = ""
+    decimals: int = 2
 
 
 class BalanceRow(Shown, frozen=True, gc=False):
@@ -291,7 +293,11 @@ class BalanceRow(Shown, frozen=True, gc=False):
 
 
 class QuoteRow(Shown, frozen=True, gc=False):
-    """What a strategy quotes at one venue; None where it does not, and why, in either case."""
+    """What a strategy quotes at one venue; None where it does not, and why, in either case.
+
+    Attributes:
+        decimals: decimal places its prices are shown with.
+    """
 
     market: str
     venue: str
@@ -301,6 +307,7 @@ class QuoteRow(Shown, frozen=True, gc=False):
     ask: float | None
     ask_size: float | None
     ask_why: str
+    decimals: int = 2
 
 
 class StrategyRow(Shown, frozen=True, gc=False):
@@ -413,7 +420,7 @@ class LogRow(Shown, frozen=True, gc=False):
 
 
 class MarketRow(Shown, frozen=True, gc=False):
-    """One market in the switcher."""
+    """One market in the switcher. Attributes: decimals: decimal places its prices have."""
 
     symbol: str
     kind: str
@@ -421,6 +428,7 @@ class MarketRow(Shown, frozen=True, gc=False):
     net: BestQuote
     venues_live: int
     venues_total: int
+    decimals: int = 2
 
 
 class Latency(Shown, frozen=True, gc=False):

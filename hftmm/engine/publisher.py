@@ -166,7 +166,13 @@ def _market_row(market: Market, now_ns: int) -> MarketRow:
         _best(market.book.net(now_ns)),
         len(market.book.eligible),
         len(market.members),
+        _decimals(market),
     )
+
+
+def _decimals(market: Market) -> int:
+    """Of the finest grid."""
+    return max((member.book.listing.decimals for member in market.members), default=0)
 
 
 def _venue_quotes(engine: Engine, market: Market, now_ns: int) -> list[VenueQuote]:
@@ -220,7 +226,7 @@ def _venue_quote(
 
 
 def _ladder(market: Market, view: View) -> Ladder:
-    decimals = max((member.book.listing.decimals for member in market.members), default=0)
+    decimals = _decimals(market)
     unit = 10**decimals
     # The finest tick, in units of the finest decimal place.
     ticks = [round(float(member.book.listing.tick) * unit) for member in market.members]

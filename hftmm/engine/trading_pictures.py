@@ -144,9 +144,9 @@ def orders(trading: Trading, now_ns: int) -> Iterator[OrderRow]:
             venue=order.listing.venue,
             market=order.listing.symbol,
             side=order.side,
-            price=f"{order.price:f}",
-            size=f"{order.size:f}",
-            filled=f"{order.filled:f}",
+            price=_price(order.price, order.listing),
+            size=_short(order.size),
+            filled=_short(order.filled),
             state=order.state.value,
             age_ms=(now_ns - order.created_ns) / _MILLISECOND,
             strategy=NAMES.get(order.strategy, order.strategy),
@@ -165,9 +165,9 @@ def fills(trading: Trading) -> Iterator[FillRow]:
             venue=fill.listing.venue,
             market=fill.listing.symbol,
             side=fill.side,
-            price=f"{fill.price:f}",
-            size=f"{fill.size:f}",
-            fee="" if fill.fee is None else f"{fill.fee:f}",
+            price=_price(fill.price, fill.listing),
+            size=_short(fill.size),
+            fee="" if fill.fee is None else _short(fill.fee),
             fee_asset=fill.fee_asset,
             maker=fill.maker,
             strategy=NAMES.get(code, code),
@@ -193,7 +193,7 @@ def positions(trading: Trading, now_ns: int) -> Iterator[PositionRow]:
             yield PositionRow(
                 venue=listing.venue,
                 market=listing.symbol,
-                size=f"{size:f}",
+                size=_short(size),
                 entry=None if entry is None else float(entry),
                 mark=None if mark is None else float(mark),
                 realised=float(pnl.realised),
@@ -201,6 +201,7 @@ def positions(trading: Trading, now_ns: int) -> Iterator[PositionRow]:
                 fees=float(pnl.fees),
                 funding=float(pnl.funding),
                 drift="" if drift is None else _difference(drift),
+                decimals=listing.decimals,
             )
 
 
@@ -239,16 +240,21 @@ def own_levels(trading: Trading, market: Market) -> tuple[OwnLevel, ...]:
 
 
 def entry(trading: Trading, market: Market) -> float | None:
-    """Average price of what is held of a market over all venues; None if it is flat."""
-    held = worth = ZERO
-    for member in market.members:
-        listing = member.book.listing
+    """Average price of what is long over all venues, or of what is short, whichever is more; None
+    if they are even but for what no venue would take.
+    """
+    listings = [member.book.listing for member in market.members]
+    held = {listing: trading.portfolio.position(listing) for listing in listings}
+    net = sum(held.values(), ZERO)
+    if abs(net) < max((each.lot for each in listings), default=ZERO) or not net:
+        return None
+    size = worth = ZERO
+    for listing, amount in held.items():
         at = trading.portfolio.entry(listing)
-        if at is not None:
-            size = trading.portfolio.position(listing)
-            held += size
-            worth += size * at
-    return float(worth / held) if held and worth / held > 0 else None
+        if at is not None and amount * net > 0:
+            size += amount
+            worth += amount * at
+    return float(worth / size) if size else None
 
 
 def with_account(row: RiskRow, trading: Trading, listing: Listing | None, now_ns: int) -> RiskRow:
@@ -298,7 +304,14 @@ def _drifts(trading: Trading, now_ns: int) -> dict[tuple[str, str], Drift]:
 
 
 def _difference(drift: Drift) -> str:
-    return f"the venue says {drift.theirs:f}, {drift.theirs - drift.ours:+f}"
+    more = drift.theirs - drift.ours
+    return f"the venue says {_short(drift.theirs)}, {'+' if more > 0 else ''}{_short(more)}"
+
+
+def _price(price: Decimal, listing: Listing) -> str:
+    """On the listing's grid; a price off it is not shortened."""
+    on_grid = price.quantize(Decimal(1).scaleb(-listing.decimals))
+    return f"{on_grid if on_grid == price else price:f}"
 
 
 def _short(amount: Decimal) -> str:

@@ -45,10 +45,17 @@ class Drift:
     since_ns: int
 
     def __str__(self) -> str:
+        theirs, ours = (f"{_places(amount):f}" for amount in (self.theirs, self.ours))
+        more = f"{_places(self.theirs - self.ours):+f}"
         return (
-            f"{self.venue} {self.subject}: the venue says {self.theirs:f}, "
-            f"we count {self.ours:f}, a difference of {self.theirs - self.ours:+f}"
+            f"{self.venue} {self.subject}: the venue says {theirs}, we count {ours}, "
+            f"a difference of {more}"
         )
+
+
+def _places(amount: Decimal) -> Decimal:
+    """No finer than eight places, without zeros at the end."""
+    return amount.quantize(Decimal("1e-8")).normalize()
 
 
 class Comparison:

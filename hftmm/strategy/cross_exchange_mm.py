@@ -57,7 +57,7 @@ class CrossExchangeMM:
         self.code: Final = MARKET_MAKING
         self.name: Final = NAMES[MARKET_MAKING]
         self.on = config.market_making.enabled
-        self.why = ""
+        self.why = "" if self.on else "not switched on"
         self.looks = 0
         self._config = config
         self._trader: Final = trader
@@ -356,12 +356,14 @@ class CrossExchangeMM:
             if not self._config.venues[venue].enabled:
                 continue
             slots = [] if market is None else [s for s in market.slots if s.view.venue == venue]
+            decimals = 2
             if slots:
                 bid, ask = (_shown(slot) for slot in slots)
+                decimals = slots[0].view.listing.decimals
             else:
                 why = f"{symbol} is not listed there" if self.on else self.why or "off"
                 bid = ask = (None, None, why)
-            rows.append(QuoteRow(symbol, venue, *bid, *ask))
+            rows.append(QuoteRow(symbol, venue, *bid, *ask, decimals))
         return rows
 
 

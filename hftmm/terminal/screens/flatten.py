@@ -13,6 +13,7 @@ from textual.widgets import Button, Static
 from hftmm.desk.snapshot import DeskSnapshot, PositionRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.screens.dialog import Dialog
+from hftmm.terminal.widgets.columns import Column, cell, decimals
 
 _CAP = "hedging.flatten_slippage_bps"
 
@@ -45,7 +46,8 @@ class FlattenScreen(Dialog[bool]):
 
     def paint(self, snapshot: DeskSnapshot | None) -> None:
         held = [row for row in (snapshot.positions if snapshot else ()) if _is_held(row)]
-        rows = [_row(row) for row in held] or [Content("nothing is held by our books")]
+        sizes = decimals("", (row.size for row in held), least=10)
+        rows = [_row(row, sizes) for row in held] or [Content("nothing is held by our books")]
         self.write("positions", Content("\n").join(rows))
         parameters = snapshot.parameters if snapshot else ()
         cap = next((one.value for one in parameters if one.key == _CAP), None)
@@ -66,10 +68,10 @@ def _is_held(row: PositionRow) -> bool:
     return float(row.size) != 0
 
 
-def _row(row: PositionRow) -> Content:
+def _row(row: PositionRow, sizes: Column) -> Content:
     entry = "" if row.entry is None else f"entry {row.entry:,.2f}"
     mark = "" if row.mark is None else f"mark {row.mark:,.2f}"
     return Content(
-        f"{fmt.fit(row.venue, 8)} {fmt.fit(fmt.market_name(row.market), 10)} {row.size:>10}  "
-        f"{entry:>15}  {mark:>14} {fmt.signed(row.unrealised):>9}"
+        f"{fmt.fit(row.venue, 8)} {fmt.fit(fmt.market_name(row.market), 8)}"
+        f"{cell(row.size, sizes, '')[0]}  {entry:>15}  {mark:>14} {fmt.signed(row.unrealised):>9}"
     )

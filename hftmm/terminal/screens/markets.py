@@ -17,7 +17,7 @@ from hftmm.terminal import format as fmt
 
 
 class MarketsScreen(ModalScreen[str | None]):
-    """Every market with its spread before and after fees; returns the chosen symbol."""
+    """Every market with its best quotes, and its spread after fees; returns the chosen symbol."""
 
     BINDINGS: ClassVar = [Binding("escape,q,m", "dismiss", "close")]
 
@@ -42,10 +42,12 @@ class MarketsScreen(ModalScreen[str | None]):
 def _row(market: MarketRow) -> Content:
     best = market.nbbo
     spread = "" if best.spread_bps is None else f"{best.spread_bps:.2f} bps"
+    bid, ask = (fmt.price(price, market.decimals) or "-" for price in (best.bid, best.ask))
     net = market.net.spread_bps
     crossing = "" if net is None else f"net {fmt.bps(-net)} bps"
     state = "" if best.state == "normal" else best.state
     live = f"{market.venues_live}/{market.venues_total} live"
     return Content(
-        f"{fmt.fit(fmt.plain(market.symbol), 18)} {live:>9}  {spread:>10}  {crossing:>14}  {state}"
+        f"{fmt.fit(fmt.plain(market.symbol), 14)} {live:>8} {bid:>11} │ {ask:<11} {spread:>9} "
+        f"{crossing:>14}  {state}"
     )

@@ -92,7 +92,8 @@ def _rows(picture: Picture, width: int) -> Iterator[_Title | _Detail]:
         sign = "✕" if snapshot.state == "KILLED" else "◐"
         yield _Title(f"{sign} {snapshot.state}  {fmt.plain(snapshot.state_reason)}", role, width)
         for venue, difference in snapshot.differences:
-            yield from _wrapped(venue, f"{difference} · ^p accept {venue}", "bright", width)
+            said = difference.removeprefix(f"{venue} ")
+            yield from _wrapped(venue, f"{said} · ^p accept {venue}", "bright", width)
 
 
 def _headline(kill: KillRow, now_ns: int, *, stopping: bool) -> str:

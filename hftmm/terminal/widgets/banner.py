@@ -9,6 +9,7 @@ from hftmm.terminal.picture import Picture
 from hftmm.terminal.widgets.lines import Line, LineWidget, Span
 
 _MARGIN = 4
+_ORDERS = "orders may still stand: hftmm kill --direct in a shell ends them; q leaves"
 
 
 class Banner(LineWidget):
@@ -48,6 +49,7 @@ class Banner(LineWidget):
                 ("", "plain"),
                 *((line, "bright") for line in text),
                 (_last_seen(picture), "dim"),
+                *(((_ORDERS, "bright"),) if picture.shown and picture.shown.trades else ()),
                 ("", "plain"),
             ]
         if picture.shown is None:

@@ -24,7 +24,7 @@ class Differences(LineWidget):
         told = snapshot is None or snapshot.state in {"RECOVERING", "STOPPING"}
         found = () if snapshot is None or told else snapshot.differences
         rows: list[tuple[str, str, int]] = [
-            (venue, text, len(found) - _MOST if i == _MOST - 1 else 0)
+            (venue, text.removeprefix(f"{venue} "), len(found) - _MOST if i == _MOST - 1 else 0)
             for i, (venue, text) in enumerate(found[:_MOST])
         ]
         self.display = bool(rows)

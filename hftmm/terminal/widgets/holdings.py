@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from hftmm.desk.snapshot import BalanceRow, DeskSnapshot, PositionRow
+from hftmm.desk.snapshot import BalanceRow, PositionRow
 from hftmm.terminal import format as fmt
 from hftmm.terminal.picture import Picture, hue
 from hftmm.terminal.widgets.columns import Column, decimals, fitting, written
@@ -17,7 +17,6 @@ _MONEY = 11
 
 class _Position(NamedTuple):
     row: PositionRow
-    decimals: int
     columns: tuple[Column, ...]
 
 
@@ -57,8 +56,8 @@ class PositionsPane(Tab):
                 Column("venue", 9, left=True, gap=0, spared=2),
                 Column("market", 10, left=True, spared=2),
                 decimals("position", (row.size for row in held), least=8, spared=2),
-                Column("entry", 12, spared=1),
-                Column("mark", 12),
+                decimals("entry", map(_entry, held), least=10, spared=1),
+                decimals("mark", map(_mark, held), least=10),
                 Column("unrealised", _MONEY + 1, spared=1),
                 Column("realised", _MONEY, spared=1),
                 Column("fees", _MONEY),
@@ -69,7 +68,7 @@ class PositionsPane(Tab):
         )
         return [
             Names(columns),
-            *(_Position(row, _decimals(snapshot, row), columns) for row in held),
+            *(_Position(row, columns) for row in held),
             _Sum(
                 sum(row.unrealised for row in held),
                 sum(row.realised for row in held),
@@ -83,8 +82,8 @@ class PositionsPane(Tab):
         match row:
             case Names():
                 return row.line()
-            case _Position(held, places, columns):
-                return written(_position(held, places), columns)
+            case _Position(held, columns):
+                return written(_position(held), columns)
             case _Sum():
                 return written(_sum(row), row.columns)
             case tuple(line):
@@ -139,23 +138,26 @@ def money(amount: float) -> Span:
     return text, "good" if text[0] == "+" else "danger" if text[0] == "-" else "dim"
 
 
-def _decimals(snapshot: DeskSnapshot, row: PositionRow) -> int:
-    """Prices of the market on view are shown as everywhere; of others the grid is not known."""
-    return snapshot.ladder.decimals if row.market == snapshot.market else 2
+def _entry(row: PositionRow) -> str:
+    # An average has no grid.
+    return fmt.price(row.entry, row.decimals + 1)
+
+
+def _mark(row: PositionRow) -> str:
+    return fmt.price(row.mark, row.decimals)
 
 
 def _drift(text: str) -> Span:
     return (f"! {fmt.plain(text)}" if text else "", "warning")
 
 
-def _position(row: PositionRow, places: int) -> dict[str, Span]:
+def _position(row: PositionRow) -> dict[str, Span]:
     return {
         "venue": (fmt.plain(row.venue), hue(row.venue)),
         "market": (fmt.plain(fmt.market_name(row.market)), "plain"),
         "position": (fmt.plain(row.size), "bright" if row.size.strip("-0.") else "dim"),
-        # An average has no grid.
-        "entry": (fmt.price(row.entry, places + 1), "own"),
-        "mark": (fmt.price(row.mark, places), "plain"),
+        "entry": (_entry(row), "own"),
+        "mark": (_mark(row), "plain"),
         "unrealised": money(row.unrealised),
         "realised": money(row.realised),
         "fees": money(row.fees),

@@ -48,6 +48,10 @@ class _Touch(NamedTuple):
             return None if self.ask is None else self.ask - 1
         return self.bid if self.ask is None else (self.bid + self.ask) // 2
 
+    def parted(self, under: int) -> bool:
+        """Whether a line just above this group has all bids below it and all asks above."""
+        return (self.bid is None or self.bid <= under) and (self.ask is None or self.ask > under)
+
 
 class _Ours(NamedTuple):
     """Our orders by group number, and the group of what we hold."""
@@ -58,7 +62,8 @@ class _Ours(NamedTuple):
 
 
 class LadderPane(Pane):
-    """Prices stand still until the ladder is centred anew; sizes move.
+    """Prices stand still until the ladder is centred anew, sizes move, and so does the rule between
+    bids and asks.
 
     Args:
         auto_centre: keep the market in the middle.
@@ -68,9 +73,10 @@ class LadderPane(Pane):
     HELP = (
         "The book of all venues by price: bids to the left, asks to the right, each venue in its "
         "hue, Σ what the live ones have from the best price to here, drawn behind it. Prices "
-        "stand still: space centres them, arrows look further out. The rule shows the spread, "
-        "what a crossing would earn after fees (net), the middle and the size-weighted middle "
-        "(micro), and says LOCKED or CROSSED: rows with bids and asks have a ground of their own. "
+        "stand still: space centres them, arrows look further out. The rule stands between bids "
+        "and asks and shows the spread, what a crossing would earn after fees (net), the middle "
+        "and the size-weighted middle (micro), and says LOCKED or CROSSED: rows with bids and "
+        "asks have a ground of their own. "
         "`last` is the last trade, fading. `own` is what we have resting at a price, `ahead` what "
         "stands before it in the venues' queues, ◂ the average price of what we hold; they are "
         "gross, and left out after fees."
@@ -81,13 +87,15 @@ class LadderPane(Pane):
         self._auto_centre = auto_centre
         self._anchor: int | None = None
         self._looking = False
+        self._under: int | None = None
+        self._above = 0
         self._shown: Hashable = None
         self._layout: Layout | None = None
         self._scale = 0.0
 
     def recentre(self) -> None:
         """Centres on the market at the next picture, and follows it again."""
-        self._anchor = None
+        self._anchor = self._under = None
         self._looking = False
 
     def scroll_rows(self, rows: int) -> None:
@@ -128,9 +136,12 @@ class LadderPane(Pane):
         if layout != self._layout:
             self._layout = layout
             self.forget()
-        above = range(anchor + upper, anchor, -1)
-        below = range(anchor, anchor - lower, -1)
-        rows = self._levels(snapshot, best, touch, ours, [*above, *below])
+        groups = range(anchor + upper, anchor - lower, -1)
+        rows = self._levels(snapshot, best, touch, ours, groups)
+        above = upper if self._under is None else min(max(0, groups[0] - self._under), len(rows))
+        if above != self._above:
+            self._above = above
+            self._moved = True
         line = RuleRow(
             best=snapshot.nbbo,
             net_bps=None if snapshot.net.spread_bps is None else -snapshot.net.spread_bps,
@@ -140,7 +151,7 @@ class LadderPane(Pane):
             away=_away(touch, anchor - lower + 1, anchor + upper),
             entry=None if picture.view.net else ladder.entry,
         )
-        return [layout, *rows[:upper], line, *rows[upper:]]
+        return [layout, *rows[:above], line, *rows[above:]]
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -154,10 +165,13 @@ class LadderPane(Pane):
                 return ()
 
     def _follow(self, touch: _Touch, upper: int, lower: int) -> None:
-        """Puts the anchor on the market where it has to be there."""
+        """Puts the anchor and the rule on the market where they have to be there."""
         centre = touch.centre
         if centre is None:
             return
+        # The rule moves only when it has to: prices about it would tremble with the market.
+        if self._under is None or not touch.parted(self._under):
+            self._under = centre
         anchor = self._anchor
         if anchor is None or (self._auto_centre and not self._looking):
             moved = True
@@ -166,7 +180,7 @@ class LadderPane(Pane):
             seen = range(anchor - lower + 1, anchor + upper + 1)
             moved = not self._looking and touch.bid not in seen and touch.ask not in seen
         if moved and centre != anchor:
-            self._anchor = centre
+            self._anchor = self._under = centre
             self._moved = True
 
     def _levels(

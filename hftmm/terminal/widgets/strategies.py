@@ -40,7 +40,6 @@ class _Quoted(NamedTuple):
     strategy: StrategyRow | None
     quote: QuoteRow
     whys: tuple[str, str]
-    decimals: int
     columns: tuple[Column, ...]
 
 
@@ -58,6 +57,13 @@ class _Facts(NamedTuple):
     number: int
     strategy: StrategyRow | None
     said: Line
+
+
+class _Whole(NamedTuple):
+    """Whose words go on below, if one line has no room for them."""
+
+    reasons: bool = True
+    facts: bool = True
 
 
 class StrategiesPane(Pane):
@@ -79,9 +85,13 @@ class StrategiesPane(Pane):
             return [((("no strategy runs here"), "dim"),)]
         columns = fitting(_columns(snapshot), self.room[0])
         width, height = self.room
-        rows = _rows(snapshot, columns, width, whole=True)
-        # Words are cut rather than a strategy pushed out of sight.
-        return rows if len(rows) <= height else _rows(snapshot, columns, width, whole=False)
+        # Words are cut rather than a strategy pushed out of sight; why something is not quoted goes
+        # before what a strategy has done.
+        for whole in (_Whole(), _Whole(facts=False), _Whole(reasons=False, facts=False)):
+            rows = _rows(snapshot, columns, width, whole)
+            if len(rows) <= height:
+                break
+        return rows
 
     def draw(self, row: Hashable) -> Line:
         match row:
@@ -102,16 +112,15 @@ class StrategiesPane(Pane):
 
 
 def _rows(
-    snapshot: DeskSnapshot, columns: tuple[Column, ...], width: int, *, whole: bool
+    snapshot: DeskSnapshot, columns: tuple[Column, ...], width: int, whole: _Whole
 ) -> list[Hashable]:
-    """Every strategy's rows; with `whole` their words go on below where there are too many."""
-    places = snapshot.ladder.decimals
+    """Every strategy's rows; what is to be whole goes on below where there are too many words."""
     rows: list[Hashable] = [Names(columns)]
     for number, one in enumerate(snapshot.strategies, 1):
         head: StrategyRow | None = _bare(one)
-        if one.reason or one.facts or not one.quotes:
+        if one.reason or one.facts or not one.quotes or not one.on:
             lines = _said(one, width - _INDENT) or [()]
-            for line in lines if whole else lines[:1]:
+            for line in lines if whole.facts else lines[:1]:
                 rows.append(_Facts(number, head, line))
                 head = None
         # What is not switched on quotes nowhere.
@@ -119,8 +128,8 @@ def _rows(
             continue
         for quote in sorted(one.quotes, key=lambda quote: quote.market != snapshot.market):
             whys = (fmt.plain(quote.bid_why), fmt.plain(quote.ask_why))
-            first, *more = _broken(whys, columns) if whole else [whys]
-            rows.append(_Quoted(number, head, quote, first, places, columns))
+            first, *more = _broken(whys, columns) if whole.reasons else [whys]
+            rows.append(_Quoted(number, head, quote, first, columns))
             rows += [_More(quote, rest, columns) for rest in more]
             head = None
     return rows
@@ -145,8 +154,8 @@ def _bare(strategy: StrategyRow) -> StrategyRow:
 
 def _columns(snapshot: DeskSnapshot) -> list[Column]:
     quotes = [quote for one in snapshot.strategies for quote in one.quotes]
-    prices = [price for one in quotes for price in (one.bid, one.ask) if price is not None]
-    highest = len(fmt.price(max(prices, default=0.0), snapshot.ladder.decimals))
+    prices = [fmt.price(price, one.decimals) for one in quotes for price in (one.bid, one.ask)]
+    highest = max(map(len, prices), default=0)
     several = several_markets([quote.market for quote in quotes], snapshot.market)
     return [
         _KEY,
@@ -184,9 +193,9 @@ def _quoted_line(row: _Quoted) -> Line:
     cells = _head(row.strategy) | {
         "venue": (fmt.plain(quote.venue), hue(quote.venue)),
         "market": (fmt.plain(fmt.market_name(quote.market)), "plain"),
-        "bid": _price(quote.bid, row.decimals, "bid"),
+        "bid": _price(quote.bid, quote.decimals, "bid"),
         "size": (fmt.size_cell(quote.bid_size, 7), "plain"),
-        "ask": _price(quote.ask, row.decimals, "ask"),
+        "ask": _price(quote.ask, quote.decimals, "ask"),
         "size ": (fmt.size_cell(quote.ask_size, 7), "plain"),
         **_whys(quote, row.whys),
     }
