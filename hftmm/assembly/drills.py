@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
 from hftmm.assembly.drill import Do, Drill, Expect, Probe, Step
-from hftmm.assembly.drill_stage import Sight, Stage
+from hftmm.assembly.drill_stage import LOOK_S, Sight, Stage
 from hftmm.config import VENUES
+from hftmm.core.errors import Unavailable
 from hftmm.desk.commands import Kill, Rearm, Resume
 from hftmm.desk.snapshot import PositionRow, RiskRow, StrategyRow
 from hftmm.risk.kill_switch import WORD, told
@@ -59,6 +61,12 @@ def no_quote(sight: Sight) -> tuple[bool, str]:
     """No venue has an order of ours; and why not."""
     good, shown = no_order(sight)
     return good, f"{shown}; {_strategy(sight, 'cross mm').reason}"
+
+
+def stopped(sight: Sight) -> tuple[bool, str]:
+    """No venue has an order of ours, because too much was open for too long."""
+    good, shown = no_quote(sight)
+    return good and "unhedged" in shown, shown
 
 
 def trading(least: int) -> Probe:
@@ -300,12 +308,19 @@ def _fault(name: str, *venues: str, amount: float | None = None) -> Do:
 
 def _resume(*venues: str) -> Do:
     async def action(stage: Stage) -> None:
-        sight = await stage.sight()
-        for row in sight.desk.risk:
-            if row.halted and row.venue in venues:
-                await stage.ask(Resume(row.venue))
+        """A venue that has not shown zero yet stays halted until it has."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while halted := [
+            row.venue for row in (await stage.desk()).risk if row.halted and row.venue in venues
+        ]:
+            try:
+                await stage.ask(Resume(halted[0]))
+            except Unavailable:
+                if time.monotonic() > deadline_s:
+                    raise
+                await asyncio.sleep(LOOK_S)
 
-    return Do("resume what was halted", action)
+    return Do("resume what was halted, once it shows zero", action)
 
 
 def _flatten_s(sight: Sight) -> float:
@@ -313,9 +328,9 @@ def _flatten_s(sight: Sight) -> float:
     return sight.config.hedging.flatten_after_ms / 1000 + 1.0
 
 
-def _stop_quoting_s(sight: Sight) -> float:
-    """By when quotes must be gone; half a second more, for the cancels."""
-    return sight.config.hedging.stop_quoting_after_ms / 1000 + 0.5
+def _late_flatten_s(sight: Sight) -> float:
+    """The same of an exposure that may begin as late as quotes may stop."""
+    return PATIENCE_S + _flatten_s(sight)
 
 
 TRADE: Final = Do("market making and arbitrage on", _trade)
@@ -398,8 +413,8 @@ DRILLS: Final[Sequence[Drill]] = (
             QUOTES,
             _fault("order_throttle", HEDGING, amount=2),
             Expect("a quote trades that cannot be hedged", unhedged, within_s=20),
-            Expect("quotes stop in time", no_quote, within_s=_stop_quoting_s),
-            Expect("it is closed where it was filled", hedged, within_s=_flatten_s),
+            Expect("quotes stop, unless they even it out", stopped, within_s=PATIENCE_S),
+            Expect("it is closed where it was filled", hedged, within_s=_late_flatten_s),
             _fault("none", HEDGING),
             _resume(*QUOTING),
             Expect("quotes come back", quotes_stand, within_s=6),
@@ -417,6 +432,7 @@ DRILLS: Final[Sequence[Drill]] = (
             Expect("the clock column says so", clock_wrong(HEDGING, 5), within_s=45),
             _fault("none", HEDGING),
             Expect("the clock column says so", clock_wrong(HEDGING, 0), within_s=45),
+            _resume(*VENUES),
             Expect(f"{HEDGING} is traded at again", trading_at(HEDGING), within_s=30),
         ),
     ),
@@ -431,6 +447,7 @@ DRILLS: Final[Sequence[Drill]] = (
             Expect(f"{HEDGING} is left out", left_out(HEDGING), within_s=4),
             _fault("none", HEDGING),
             Expect(f"{HEDGING} is back and agrees", live(HEDGING), within_s=15),
+            _resume(*VENUES),
             Expect(f"{HEDGING} is traded at again", trading_at(HEDGING), within_s=30),
         ),
     ),
