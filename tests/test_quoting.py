@@ -157,6 +157,14 @@ def test_a_long_position_moves_both_sides_down_but_never_below_the_edge() -> Non
     assert priced(-1, 100.0, 100.0, 9.0, MAKER, wide, TICK, OPEN).key == -10_004
 
 
+def test_a_trace_of_a_position_is_not_what_a_quote_is_held_by() -> None:
+    near = TERMS._replace(half=0.0)
+    bid = priced(1, 100.0, 100.0, 0.0004, MAKER, near, TICK, OPEN)
+    assert bid.held is None
+    moved = priced(1, 100.0, 100.0, 0.0006, MAKER, near, TICK, OPEN)
+    assert str(moved.held) == "moved -0.1 bps by inventory"
+
+
 def test_a_quote_never_takes_but_stands_at_the_touch() -> None:
     found = priced(1, 100.0, 100.0, 0.0, MAKER, TERMS, TICK, 9_990)
     assert (found.key, str(found.held)) == (9_990, "at the touch")

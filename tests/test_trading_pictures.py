@@ -9,7 +9,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from hftmm.desk.commands import Halt, Kill, Set, View
+from hftmm.desk.commands import Halt, Kill, Set, Toggle, View
 from hftmm.engine import publisher
 from hftmm.engine.results import FIRST_STEP_NS, POINTS, Results
 from hftmm.execution.order import Order
@@ -231,6 +231,15 @@ def test_a_kill_is_shown_venue_by_venue(desk: TradingDesk) -> None:
     assert [row.venue for row in killed.venues] == ["binance", "bybit", "okx"]
     assert all(row.zero_ms is not None for row in killed.venues)
     assert desk.picture().state == "KILLED"
+    assert {row.reason for row in desk.picture().strategies} == {"since the kill"}
+
+
+def test_a_halt_is_named_where_it_keeps_a_quote_away(desk: TradingDesk) -> None:
+    assert desk.command(Toggle("cross mm", on=True)).accepted
+    assert desk.command(Halt("okx")).accepted
+    desk.run(0.2)
+    quotes = {row.venue: row for row in desk.picture().strategies[0].quotes}
+    assert (quotes["okx"].bid, quotes["okx"].bid_why) == (None, "halted: by hand")
 
 
 def test_the_line_of_status_has_what_trades_in_it(desk: TradingDesk) -> None:

@@ -264,11 +264,11 @@ class Trading:
         return Headroom(*self.risk.headroom(listing, side, now_ns))
 
     def closed(self, listing: Listing) -> str:
+        halted = self.risk.halted.get(listing.venue)
         return (
             self.risk.killed
             or self.shut(listing, urgent=False)
-            or self.risk.halted.get(listing.venue, "")
-            or self.recovering
+            or (f"halted: {halted}" if halted else self.recovering)
         )
 
     def rules(self, listing: Listing) -> PrivateRules:
@@ -294,7 +294,7 @@ class Trading:
         did = self.kill.kill(why, now_ns, flatten=flatten)
         for strategy in self.strategies:
             try:
-                strategy.switch(False, "killed", now_ns)
+                strategy.switch(False, "since the kill", now_ns)
             except Exception as error:
                 # It may be what the kill is for, and nothing of it leaves any more.
                 self.note("error", "", "defect", f"{strategy.name}: {error!r}", now_ns)

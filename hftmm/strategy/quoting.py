@@ -22,6 +22,8 @@ SideIndex = Literal[0, 1]
 """0 for a bid, which is hedged by selling; 1 for an ask, which is hedged by buying."""
 HEDGES: Final[tuple[Side, Side]] = ("sell", "buy")
 
+_TOLD: Final = 0.05 / BPS
+"""What moves a quote by less, as a fraction of its price, is not what it is told to be held by."""
 _GRAIN: Final = 1e-6
 """Of a tick or a lot: what a float may be off a grid that it stands for."""
 
@@ -212,7 +214,7 @@ def priced(
     key = floor(min(worth, moved) / tick + _GRAIN)
     if key > most:
         return Price(most, Reason("at the touch"))
-    if worth <= moved:
+    if worth <= moved + mid * _TOLD:
         return Price(key, None)
     if sign * shift > 0.0:
         return Price(key, Reason("moved {:+.1f} bps by inventory", (-shift / mid * BPS,)))
