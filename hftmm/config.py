@@ -104,6 +104,8 @@ class VenueConfig:
     """Open orders allowed at this venue."""
     max_daily_loss: Annotated[Decimal, _MONEY] = Decimal(500)
     """Loss limit of the day at this venue, quote."""
+    dead_man: bool = True
+    """Have the venue cancel if we fall silent; Bybit only if it granted that to the account."""
     hosts: Annotated[tuple[tuple[str, str], ...], _URL] = ()
     """Base URLs in place of the mode's own, by the names `hftmm venues` prints."""
 
@@ -281,7 +283,7 @@ class RecordConfig:
 DEFAULT_VENUES: Final[Mapping[str, VenueConfig]] = MappingProxyType(
     {
         "binance": VenueConfig(),
-        "bybit": VenueConfig(linear_taker_bps=Decimal("5.5")),
+        "bybit": VenueConfig(linear_taker_bps=Decimal("5.5"), dead_man=False),
         "okx": VenueConfig(spot_maker_bps=Decimal(8)),
     }
 )

@@ -86,6 +86,12 @@ def toml(value: object) -> str:
             return str(value)
 
 
+def dead_man(config: Config, venue: str) -> object:
+    """What the venue's dead-man switches may be set to."""
+    rules = registry.private_codecs(config, registry.codecs(config))[venue].rules
+    return {kind: each.dead_man_ns for kind, each in rules.items()}
+
+
 def hosts(config: Config, _: str) -> object:
     return practice.hosts(config, registry.codecs(config), None)
 
@@ -324,6 +330,10 @@ TABLE: dict[str, Key] = {
     "engine.state_dir": Key('"elsewhere"', socket),
     "markets.symbols": Key('["SOL/USDT"]', markets),
     **{f"venues.{venue}.{name}": key for venue in DEFAULT_VENUES for name, key in VENUE.items()},
+    **{
+        f"venues.{venue}.dead_man": Key(toml(not own.dead_man), dead_man)
+        for venue, own in DEFAULT_VENUES.items()
+    },
     **{f"venues.{venue}.hosts": Key(urls, hosts) for venue, urls in HOSTS.items()},
     "venues.binance.book_depth": Key("100", book_request),
     "book.gap_policy": Key('"warn"', bybit_gap),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from hftmm.venues.codec import VenueCodec
     from hftmm.venues.private import PrivateCodec
 
-MakePrivate: TypeAlias = "Callable[[frozenset[Kind], bool], PrivateCodec]"
+MakePrivate: TypeAlias = "Callable[[frozenset[Kind], bool, VenueConfig], PrivateCodec]"
 MakeCodec: TypeAlias = "Callable[[Config, VenueConfig], VenueCodec]"
 
 GROUP: Final = "hftmm.venues"
@@ -39,20 +40,20 @@ def _okx(config: Config, own: VenueConfig) -> VenueCodec:
     return OkxCodec(demo=config.engine.mode == "demo")
 
 
-def _binance_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+def _binance_private(kinds: frozenset[Kind], demo: bool, own: VenueConfig) -> PrivateCodec:
     from hftmm.venues.binance import BinancePrivateCodec
 
     # The demo does not tell what a key may do.
     return BinancePrivateCodec(kinds, restrictions=not demo)
 
 
-def _bybit_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+def _bybit_private(kinds: frozenset[Kind], demo: bool, own: VenueConfig) -> PrivateCodec:
     from hftmm.venues.bybit import BybitPrivateCodec
 
-    return BybitPrivateCodec(kinds, demo=demo)
+    return BybitPrivateCodec(kinds, demo=demo, dead_man=own.dead_man)
 
 
-def _okx_private(kinds: frozenset[Kind], demo: bool) -> PrivateCodec:
+def _okx_private(kinds: frozenset[Kind], demo: bool, own: VenueConfig) -> PrivateCodec:
     from hftmm.venues.okx import OkxPrivateCodec
 
     return OkxPrivateCodec(kinds, demo=demo)
@@ -89,10 +90,18 @@ def private_codecs(config: Config, codecs: Mapping[str, VenueCodec]) -> dict[str
     demo = config.engine.mode == "demo"
     found: dict[str, PrivateCodec] = {}
     for name, codec in codecs.items():
+        own = config.venues[name]
         if name in PRIVATE:
-            found[name] = PRIVATE[name](kinds, demo)
+            private = PRIVATE[name](kinds, demo, own)
         elif isinstance(codec, Tradable):
-            found[name] = codec.private_codec(kinds, demo=demo)
+            private = codec.private_codec(kinds, demo=demo)
+        else:
+            continue
+        if not own.dead_man:
+            private.rules = {
+                kind: replace(rules, dead_man_ns=(0, 0)) for kind, rules in private.rules.items()
+            }
+        found[name] = private
     return found
 
 
