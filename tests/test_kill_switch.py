@@ -357,7 +357,7 @@ def test_what_rearming_waits_for_is_on_the_screen() -> None:
     desk.empty("binance")
     shown = desk.switch.shown(desk.now_ns)
     assert shown is not None
-    assert shown.rearm == "not before bybit and okx shows zero"
+    assert shown.rearm == "not before bybit and okx show zero"
     desk.empty("bybit", "okx")
     shown = desk.switch.shown(desk.now_ns)
     assert shown is not None
