@@ -24,6 +24,7 @@ from hftmm.terminal.screens.desk import DeskScreen
 from hftmm.terminal.screens.help import HelpScreen
 from hftmm.terminal.screens.markets import MarketsScreen
 from hftmm.terminal.widgets.banner import Banner
+from hftmm.terminal.widgets.footer import KeyBar
 from hftmm.terminal.widgets.header import Header
 from hftmm.terminal.widgets.ladder import LadderPane
 from hftmm.terminal.widgets.lines import LineWidget, text_of
@@ -445,6 +446,20 @@ async def test_an_engine_that_is_gone_may_have_left_orders_and_the_screen_says_s
             said = any("hftmm kill --direct" in line for line in it.text(Banner))
             assert said is trades
             it.desk.alive = True
+
+    await operate(check)
+
+
+async def test_alt_and_a_digit_torn_apart_on_the_way_switch_no_strategy() -> None:
+    async def check(it: Operator) -> None:
+        it.desk.show(strategies=STRATEGIES)
+        await it.settle()
+        await it.press("escape", "1")
+        assert it.told == []
+        assert "escape came just before" in it.text(KeyBar)[0]
+        it.clock.advance(1)
+        await it.press("1")
+        assert it.told == [Toggle("cross mm", on=False)]
 
     await operate(check)
 

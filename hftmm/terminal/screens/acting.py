@@ -19,6 +19,9 @@ from hftmm.terminal.screens.ticket import TicketScreen
 from hftmm.terminal.screens.venues import VenuesScreen
 from hftmm.terminal.widgets.pane import Pane
 
+_TORN_NS = 500_000_000
+"""Alt and a digit, torn apart on the way, arrive as escape and the digit within this."""
+
 
 class ActingScreen(Screen[None]):
     """A screen on a desk that commands can be sent from.
@@ -28,12 +31,16 @@ class ActingScreen(Screen[None]):
     Args:
         now_ns: the viewer's clock, ns since the epoch.
         owned: leaving ends the engine.
+
+    Attributes:
+        escaped_ns: when escape was heard last.
     """
 
     def __init__(self, desk: Desk, now_ns: Callable[[], int], *, owned: bool) -> None:
         super().__init__()
         self.desk = desk
         self.notices = Notices()
+        self.escaped_ns = 0
         self._now_ns = now_ns
         self._owned = owned
 
@@ -87,6 +94,9 @@ class ActingScreen(Screen[None]):
 
     def action_strategy(self, number: int) -> None:
         """Switches a strategy, counted from 1, on or off."""
+        if self._now_ns() - self.escaped_ns < _TORN_NS:
+            self.say(f"strategy {number} left as it is: escape came just before, as alt would")
+            return
         strategies = self.newest.strategies if self.newest else ()
         if number > len(strategies):
             self.say(f"there is no strategy {number}")

@@ -9,19 +9,18 @@ import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
-from textual.css.query import NoMatches
 from textual.widgets import Input
 
 from hftmm.config import TerminalConfig
 from hftmm.desk.commands import Cancel, View
 from hftmm.desk.handle import Desk
 from hftmm.desk.snapshot import DeskSnapshot, LogRow
-from hftmm.terminal.bindings import PANES, TABS, KeyTable
+from hftmm.terminal.bindings import KeyTable
 from hftmm.terminal.grouping import finer, sensible, wider
 from hftmm.terminal.picture import SILENT_AFTER_NS, Picture
-from hftmm.terminal.screens.acting import ActingScreen
 from hftmm.terminal.screens.help import HelpScreen
 from hftmm.terminal.screens.markets import MarketsScreen
+from hftmm.terminal.screens.paned import PanedScreen
 from hftmm.terminal.themes import Ink, Theme
 from hftmm.terminal.widgets.alarm import Alarm
 from hftmm.terminal.widgets.arbitrage import ArbitragePane
@@ -48,7 +47,7 @@ _SPARE_ROWS = 20
 _UNDER_DIALOG_NS = 500_000_000
 
 
-class DeskScreen(ActingScreen):
+class DeskScreen(PanedScreen):
     """Pulls the newest snapshot and draws what changed, `frames_per_s` times a second.
 
     Args:
@@ -290,76 +289,10 @@ class DeskScreen(ActingScreen):
         if self._shown is not None:
             self._settle_view(self._shown)
 
-    # Panes
-
     def action_recentre(self) -> None:
         """The market in the middle of the ladder."""
         self.query_one(LadderPane).recentre()
         self.pull()
-
-    def action_scroll(self, step: int) -> None:
-        """The current pane a row up or down."""
-        self._current.scroll_rows(step)
-        self.pull()
-
-    def action_page(self, step: int) -> None:
-        """The current pane a page up or down."""
-        self._current.scroll_rows(step * self._current.page_rows)
-        self.pull()
-
-    @property
-    def pointed(self) -> Pane:
-        return self._current
-
-    @property
-    def _current(self) -> Pane:
-        try:
-            return self.query_one("Pane.-current", Pane)
-        except NoMatches:
-            return self.query_one(LadderPane)
-
-    def action_pane(self, step: int) -> None:
-        """The next pane, or the previous one."""
-        shown = self._shown_tab.id
-        panes = [name for name in PANES if name not in TABS or name == shown]
-        at = panes.index(self._current.id or panes[0])
-        self.action_go(panes[(at + step) % len(panes)])
-
-    def action_tab(self, step: int) -> None:
-        """The next tab, or the previous one; first the one in sight, if another pane is current."""
-        shown = self._shown_tab
-        at = TABS.index(shown.id or TABS[0])
-        self.action_go(TABS[(at + step * (shown is self._current)) % len(TABS)])
-
-    @property
-    def _shown_tab(self) -> Tab:
-        return self.query_one("Tab.-shown", Tab)
-
-    def action_go(self, name: str) -> None:
-        """The pane of that name, brought to the front where one shows at a time."""
-        self._make_current(name)
-        pane = self.query_one(f"#{name}", Pane)
-        # A pane that was hidden takes the focus only once it is laid out.
-        self.call_after_refresh(pane.focus)
-
-    def on_descendant_focus(self) -> None:
-        if isinstance(self.focused, Pane) and self.focused.id:
-            self._make_current(self.focused.id)
-
-    def _make_current(self, name: str) -> None:
-        """Marks the pane and the containers around it: the style sheet shows them."""
-        chosen = self.query_one(f"#{name}", Pane)
-        marked = {chosen, *chosen.ancestors}
-        for widget in self.query("Pane, #desk Container, #desk Horizontal, #desk Vertical"):
-            widget.set_class(widget in marked, "-current")
-        if isinstance(chosen, Tab):
-            self._bring(name)
-        self.call_after_refresh(self.pull)
-
-    def _bring(self, name: str) -> None:
-        """Brings a tab in front of the others; which pane is current stays."""
-        for tab in self.query(Tab):
-            tab.set_class(tab.id == name, "-shown")
 
     # Orders
 
@@ -400,6 +333,7 @@ class DeskScreen(ActingScreen):
 
     def key_escape(self) -> None:
         """Clears the filter, from wherever the focus is."""
+        self.escaped_ns = self._now_ns()
         self.query_one("#filter", Input).value = ""
         self._close_filter()
 
