@@ -181,6 +181,17 @@ async def test_a_view_shows_at_once_and_not_at_the_next_tick(path: Path, engine:
         assert engine.made == 2
 
 
+async def test_the_last_thing_a_viewer_sees_is_how_it_ended(path: Path, engine: Engine) -> None:
+    async with serving(path, engine) as server, watching(path, frames_per_s=0.001) as desk:
+        await until(lambda: desk.snapshot() is not None)
+        engine.padding = "no order of ours stands anywhere"
+        await server.close()
+        await until(lambda: not desk.connected)
+        shown = desk.snapshot()
+        assert shown is not None
+        assert shown.state_reason == engine.padding
+
+
 async def test_a_view_the_engine_refuses_is_not_taken(path: Path, engine: Engine) -> None:
     async with serving(path, engine), watching(path, view=View("BTC/USDT")) as desk:
         desk.send(View("nowhere"))

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _MESSAGE_LIMIT = 16 * 1024 * 1024
 _DEADLINE_S = 5.0
 _CLOSE_S = 1.0
+_LAST_PICTURE_S = 0.5
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
 _MOST_FRAMES_PER_S = 60.0
@@ -96,6 +97,7 @@ class _Viewer:
         self.view = join.view
         self.frames_per_s = min(join.frames_per_s, _MOST_FRAMES_PER_S)
         self.looks_elsewhere = asyncio.Event()
+        self.shown_all = asyncio.Event()
 
 
 class LinkServer:
@@ -114,6 +116,7 @@ class LinkServer:
         self._numbers = count(1)
         self._viewers: set[_Viewer] = set()
         self._server: Server | None = None
+        self._closing = False
         self._claimed: SocketFile | None = None
 
     @property
@@ -142,7 +145,15 @@ class LinkServer:
         self._claimed = claimed
 
     async def close(self, reason: str = "engine stopped") -> None:
-        """Tells the viewers why, and takes the socket away."""
+        """Shows the viewers the last picture, tells them why, and takes the socket away."""
+        self._closing = True
+        viewers = [*self._viewers]
+        for viewer in viewers:
+            viewer.looks_elsewhere.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_PICTURE_S):
+                for viewer in viewers:
+                    await viewer.shown_all.wait()
         if self._server is not None:
             self._server.close(reason=reason)
             await self._server.wait_closed()
@@ -166,6 +177,7 @@ class LinkServer:
                 pass
             finally:
                 self._viewers.discard(viewer)
+                viewer.shown_all.set()
 
     async def _joined(self, connection: ServerConnection) -> _Viewer | None:
         """The viewer behind a connection, or None after it was sent away."""
@@ -185,12 +197,17 @@ class LinkServer:
 
     async def _pictures(self, connection: ServerConnection, viewer: _Viewer) -> None:
         if viewer.frames_per_s <= 0:
+            viewer.shown_all.set()
             return
         while True:
+            last = self._closing
             snapshot = self._make_snapshot(viewer.view)
             if snapshot is not None:
                 # Waits while the viewer is behind; the next snapshot is made only after that.
                 await connection.send(_encode(Picture(snapshot)))
+            if last:
+                viewer.shown_all.set()
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(1 / viewer.frames_per_s):
                     await viewer.looks_elsewhere.wait()
