@@ -86,7 +86,7 @@ class OrderManager:
         order = Order(request, intent.strategy, now_ns)
         self._register.enter(order)
         self._sink.intended(order, now_ns)
-        self._settlement.send_place(order, now_ns)
+        self._settlement.send_place(order, request, now_ns)
         self._changed(order, now_ns)
         return order
 
@@ -282,7 +282,7 @@ class OrderManager:
                 self._settlement.send_cancel(order, now_ns)
             elif order.resting_for_clock:
                 order.resting_for_clock = False
-                self._settlement.send_place(order, now_ns)
+                self._settlement.send_place(order, order.request, now_ns)
             else:
                 continue
             self._changed(order, now_ns)

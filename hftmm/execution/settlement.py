@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
-from hftmm.core.order import Fill, OrderState, Rejection
+from hftmm.core.order import Fill, OrderRequest, OrderState, Rejection
 from hftmm.execution.action import Action, Amend, Cancel, FetchFills, Place, Query, SyncClock
 from hftmm.execution.order import Order
 from hftmm.execution.register import Register
@@ -165,10 +165,10 @@ class Settlement:
 
     # ---- sending ------------------------------------------------------------------------------
 
-    def send_place(self, order: Order, now_ns: int) -> None:
-        """Queues the order; it leaves with the next drain."""
+    def send_place(self, order: Order, request: OrderRequest, now_ns: int) -> None:
+        """Queues the request of the order; it leaves with the next drain."""
         order.place_ns = now_ns
-        self.outbox.append(Place(order.request))
+        self.outbox.append(Place(request))
         self.look_at(order, now_ns + self.policy(order).answer_within_ns)
 
     def send_cancel(self, order: Order, now_ns: int, *, forced: bool = False) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+import msgspec
+
 from hftmm.core.instrument import Side
 from hftmm.risk.portfolio import Portfolio
 from hftmm.risk.working import Working
@@ -41,7 +43,7 @@ def worst_case(keys: Iterable[str], portfolio: Portfolio, working: Working) -> W
     return WorstCase(net, net + buys, net - sells, gross)
 
 
-class Reach(NamedTuple):
+class Reach(msgspec.Struct, frozen=True, gc=False):
     """How far orders may carry positions to one side, base coins; negative: not even to zero.
 
     Attributes:

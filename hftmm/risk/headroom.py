@@ -47,7 +47,7 @@ def headroom(
     # What a perpetual order closes has its margin already.
     opening = size - closing if listing.kind is not Kind.SPOT else size
     wallet, need = standing.portfolio.needs(listing, side, price, opening)
-    if need > ZERO and (free := standing.portfolio.available(*wallet)) < need:
+    if need > ZERO and (free := standing.portfolio.free(wallet)) < need:
         size += opening * free / need - opening
         return Headroom(max(size, ZERO), f"balance {free.normalize():f} {wallet.asset}")
     if used is None:

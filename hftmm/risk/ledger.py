@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 ZERO: Final = Decimal(0)
 
@@ -20,12 +20,10 @@ class Counter(Enum):
     ADJUSTMENT = "adjustment"
 
 
-class Account(NamedTuple):
-    """One column of the ledger: a wallet of a venue, or a counter account."""
-
-    venue: str
-    wallet: str | Counter
-    asset: str
+Account: TypeAlias = tuple[str, str | Counter, str]
+"""One column of the ledger, (venue, wallet or counter account, asset): a plain tuple, as the review
+of each order looks one up.
+"""
 
 
 class Ledger:
@@ -38,17 +36,18 @@ class Ledger:
         """A wallet gains an amount, which the counter account loses; negative is the reverse."""
         if amount:
             balances = self._balances
-            own, other = Account(venue, wallet, asset), Account(venue, why, asset)
+            own: Account = (venue, wallet, asset)
+            other: Account = (venue, why, asset)
             balances[own] = balances.get(own, ZERO) + amount
             balances[other] = balances.get(other, ZERO) - amount
 
     def balance(self, venue: str, wallet: str, asset: str) -> Decimal:
         """What a wallet holds."""
-        return self._balances.get(Account(venue, wallet, asset), ZERO)
+        return self._balances.get((venue, wallet, asset), ZERO)
 
     def total(self, why: Counter, venue: str, asset: str) -> Decimal:
         """What wallets of a venue gained for a reason; negative is a loss."""
-        return -self._balances.get(Account(venue, why, asset), ZERO)
+        return -self._balances.get((venue, why, asset), ZERO)
 
     def wallets(self) -> Iterator[tuple[str, str, str, Decimal]]:
         """Venue, wallet, asset, and what is there."""
@@ -59,6 +58,6 @@ class Ledger:
     def _check(self) -> None:
         """Every asset sums to zero."""
         sums: dict[str, Decimal] = {}
-        for account, balance in self._balances.items():
-            sums[account.asset] = sums.get(account.asset, ZERO) + balance
+        for (_, _, asset), balance in self._balances.items():
+            sums[asset] = sums.get(asset, ZERO) + balance
         assert not any(sums.values()), sums

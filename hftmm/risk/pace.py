@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from hftmm.core.instrument import Side
 from hftmm.core.order import OrderIntent
@@ -14,7 +16,7 @@ MINUTE: Final = 60 * SECOND
 MILLISECOND: Final = 1_000_000
 
 
-class Same(NamedTuple):
+class Same(msgspec.Struct, frozen=True, gc=False):
     """Orders that agree in all of this are the same."""
 
     strategy: str

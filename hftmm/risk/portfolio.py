@@ -98,6 +98,7 @@ class Portfolio:
         self._prices: Final[dict[str, Decimal]] = {currency: ONE}
         self._coin_fees: Final[dict[tuple[str, str], Decimal]] = {}
         self._compared: Final[dict[Wallet | str, Comparison]] = {}
+        self._payers: Final[dict[str, tuple[Wallet, Wallet]]] = {}
 
     # ---- what happens -------------------------------------------------------------------------
 
@@ -324,7 +325,10 @@ class Portfolio:
         """Free for new orders: by the venue's word less what it cannot have counted yet, and by
         our own books less all that our orders hold, whichever is less.
         """
-        where = Wallet(venue, wallet, asset)
+        return self.free(Wallet(venue, wallet, asset))
+
+    def free(self, where: Wallet) -> Decimal:
+        """`available`, of a wallet as `needs` names it."""
         ours = self.ledger.balance(*where) - self._reserved.total(where)
         told = self._told.get(where)
         if told is None:
@@ -337,12 +341,13 @@ class Portfolio:
         """The wallet that pays for an order, and how much: the price of a spot buy, the coins of
         a spot sell, the margin of a perpetual.
         """
-        venue, wallet = listing.venue, self._wallet_name(listing)
+        payers = self._payers.get(listing.key)
+        if payers is None:
+            payers = self._payers[listing.key] = self._paying(listing)
+        buy, sell = payers
         if listing.kind is not Kind.SPOT:
-            return Wallet(venue, wallet, listing.settle), price * size / self._leverage
-        if side == "buy":
-            return Wallet(venue, wallet, listing.quote), price * size
-        return Wallet(venue, wallet, listing.base), size
+            return buy, price * size / self._leverage
+        return (buy, price * size) if side == "buy" else (sell, size)
 
     def wallets(self, venue: str) -> list[Wallet]:
         """Wallets of a venue that hold anything."""
@@ -394,6 +399,13 @@ class Portfolio:
 
     def _wallet_name(self, listing: Listing) -> str:
         return listing.kind.value if listing.venue in self._apart else ""
+
+    def _paying(self, listing: Listing) -> tuple[Wallet, Wallet]:
+        """What a buy and a sell are paid from."""
+        spot, wallet = listing.kind is Kind.SPOT, self._wallet_name(listing)
+        assets = (listing.quote, listing.base) if spot else (listing.settle, listing.settle)
+        buy, sell = (Wallet(listing.venue, wallet, asset) for asset in assets)
+        return buy, sell
 
     def _holding(self, listing: Listing) -> Holding:
         holding = self._holdings.get(listing.key)

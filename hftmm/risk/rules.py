@@ -276,7 +276,7 @@ def balance(case: Case) -> Refused | None:
     wallet, need = portfolio.needs(listing, case.side, case.price, size)
     if order is not None:
         need -= portfolio.needs(listing, case.side, order.price, order.at_risk)[1]
-    free = portfolio.available(*wallet)
+    free = portfolio.free(wallet)
     if need <= free:
         return None
     return Refused("balance", free, need, f"{wallet.asset} free at {wallet.venue}")

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -48,7 +48,7 @@ _KEPT_STATES: Final = frozenset(
 Value: TypeAlias = str | int | Decimal | None
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One statement. Attributes: kept: it is kept in memory even when the disk is too slow.
     durable: it is forced through to the disk, not only to the kernel.
     """
@@ -359,9 +359,9 @@ class Journal:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement, values, _, _ in batch:
-                plain = [str(value) if type(value) is Decimal else value for value in values]
-                connection.execute(statement, plain)
+            for entry in batch:
+                plain = [str(value) if type(value) is Decimal else value for value in entry.values]
+                connection.execute(entry.statement, plain)
             connection.execute("COMMIT")
         except sqlite3.Error:
             if connection.in_transaction:
