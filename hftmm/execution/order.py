@@ -151,7 +151,8 @@ class Order:
         size = self.size
         if self.amend is not None and self.amend.size > size:
             size = self.amend.size
-        return max(size - self.booked, ZERO)
+        left = size - self.booked
+        return left if left > ZERO else ZERO
 
     def __repr__(self) -> str:
         return (

@@ -65,9 +65,12 @@ class Register:
         Returns:
             Whether this was the last order of its listing that had something unsettled.
         """
-        self._exposures[order.key].recount(order, was_live=order.live)
-        waiting = self._unsettled.setdefault(order.key, {})
-        unnamed = order.live and not order.venue_id
+        key, live = order.listing.key, order.live
+        self._exposures[key].recount(order, was_live=live)
+        waiting = self._unsettled.get(key)
+        if waiting is None:
+            waiting = self._unsettled[key] = {}
+        unnamed = live and not order.venue_id
         if order.state is OrderState.UNKNOWN or order.missing_ns or unnamed:
             waiting[order.client_id] = order
             return False

@@ -75,5 +75,5 @@ def reach(
         if other == key:
             high, low = up, down
         else:
-            gross += max(up, down)
+            gross += up if up >= down else down
     return Reach(high, low, total, gross) if buy else Reach(low, high, total, gross)

@@ -331,9 +331,10 @@ class Portfolio:
         """`available`, of a wallet as `needs` names it."""
         ours = self.ledger.balance(*where) - self._reserved.total(where)
         told = self._told.get(where)
-        if told is None:
-            return max(ours, ZERO)
-        return max(min(ours, told.available - self._reserved.fresh(where)), ZERO)
+        if told is not None:
+            theirs = told.available - self._reserved.fresh(where)
+            ours = theirs if theirs < ours else ours
+        return ours if ours > ZERO else ZERO
 
     def needs(
         self, listing: Listing, side: Side, price: Decimal, size: Decimal

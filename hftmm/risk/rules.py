@@ -212,7 +212,7 @@ def total_orders(case: Case) -> Refused | None:
     if not case.rests:
         return None
     working, most = case.standing.working, case.standing.limits.max_open_orders
-    there = sum(working.open_count(venue) for venue in case.standing.venues)
+    there = sum(map(working.open_count, case.standing.venues))
     if there < most:
         return None
     return Refused("total_orders", Decimal(most), Decimal(there), "open over all venues")
