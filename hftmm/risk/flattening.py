@@ -61,7 +61,7 @@ class Flattening:
         problems = []
         small = 0
         for listing, size in held:
-            if why := _too_small(listing, size):
+            if why := _too_small(listing, size) or self._worthless(listing, size, now_ns):
                 small += 1
             else:
                 why = self._close(listing, size, slippage_bps, now_ns)
@@ -80,25 +80,31 @@ class Flattening:
             return "has no book to price it by"
         cap = slippage_bps / 10_000
         price = listing.price(touch * (1 - cap if side == "sell" else 1 + cap), side)
-        size = listing.size(abs(held))
-        perpetual = listing.kind is Kind.LINEAR
-        if not perpetual and size * price < listing.min_notional:
-            return f"is worth {size * price:.2f}, below the smallest order {listing.min_notional:f}"
         intent = OrderIntent(
             CODE,
             listing,
             side,
             price,
-            size,
+            listing.size(abs(held)),
             time_in_force=TimeInForce.IOC,
             # Spot has no such order: there the size alone keeps it from going through zero.
-            reduce_only=perpetual,
+            reduce_only=listing.kind is Kind.LINEAR,
             urgent=True,
         )
         before = set(self._brakes.live(self.venue))
         why = self._brakes.send(approve(intent), now_ns)
         self._orders.update(set(self._brakes.live(self.venue)) - before)
         return why
+
+    def _worthless(self, listing: Listing, held: Decimal, now_ns: int) -> str:
+        """Why what is held is worth less than any order, which only reduce-only ones may be."""
+        if listing.kind is Kind.LINEAR:
+            return ""
+        touch = self._brakes.touch(listing, "sell" if held > 0 else "buy", now_ns)
+        worth = listing.size(abs(held)) * Decimal(repr(touch or 0.0))
+        if touch is None or worth >= listing.min_notional:
+            return ""
+        return f"is worth {worth:.2f}, below the smallest order {listing.min_notional:f}"
 
     def _count(self) -> str:
         return f"try {self._tries} of {TRIES}, " if self._tries else ""
