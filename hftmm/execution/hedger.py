@@ -387,7 +387,8 @@ class Hedger:
         if order.state in _RESTING:
             self._trader.cancel(order.client_id, now_ns)
         market.climb(sent.step + 1, now_ns)
-        text = f"{order!r} is not settled after {(now_ns - sent.ns) // _MILLISECOND} ms"
+        what = f"{order.listing.symbol} {order.side} {order.size:f}, {order.client_id},"
+        text = f"{what} is not settled after {(now_ns - sent.ns) // _MILLISECOND} ms"
         self._trader.note("warning", order.listing.venue, "hedge late", text, now_ns)
         self._due[market.symbol] = market
 
