@@ -27,6 +27,9 @@ from hftmm.venues.account import AccountSession
 from hftmm.venues.account_sink import Cancellation, Clearance, Errand
 from hftmm.venues.codec import SECOND
 
+# Following every line of a simulation takes longer than running it, and tells nothing new.
+pytestmark = pytest.mark.no_cover
+
 SEEDS = range(1, 41)
 
 
