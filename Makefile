@@ -37,7 +37,9 @@ test: venv
 	@echo "== layers"
 	@$(BIN)/lint-imports
 	@echo "== tests, with branch coverage"
-	@$(BIN)/python -m pytest --numprocesses 2 --cov
+	@$(BIN)/python -m pytest --numprocesses 2 --cov -m "not long"
+	@echo "== long simulations and recordings, which coverage would make three times as long"
+	@$(BIN)/python -m pytest --numprocesses 2 -m long
 
 clients: venv .venv-clients/.installed
 	@echo "== third-party clients on the practice venues"

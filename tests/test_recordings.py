@@ -24,8 +24,7 @@ RECORDINGS = [LINEAR_4, LINEAR_ETH, SPOT_4, SPOT_ETH, BYBIT, OKX]
 BOOKS = {LINEAR_4: 4, LINEAR_ETH: 1, SPOT_4: 4, SPOT_ETH: 1, BYBIT: 1, OKX: 3}
 DEPTH = 25
 
-# Coverage follows every line of millions of frames: it takes longer than they do, for nothing new.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.long
 
 
 @lru_cache(maxsize=len(RECORDINGS))

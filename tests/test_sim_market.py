@@ -15,8 +15,7 @@ from hftmm.sim.listings import coin
 from hftmm.sim.market import Market, practice_specs
 from hftmm.sim.matching import Level, MatchingEngine
 
-# Following every line of a simulation takes longer than running it, and tells nothing new.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.long
 
 MS = 1_000_000
 SECOND = 1_000_000_000

@@ -27,8 +27,7 @@ from hftmm.venues.account import AccountSession
 from hftmm.venues.account_sink import Cancellation, Clearance, Errand
 from hftmm.venues.codec import SECOND
 
-# Following every line of a simulation takes longer than running it, and tells nothing new.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.long
 
 SEEDS = range(1, 41)
 
