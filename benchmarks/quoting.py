@@ -29,7 +29,7 @@ from hftmm.core.fees import FeeRates
 from hftmm.core.instrument import Listing, Side
 from hftmm.core.order import AmendIntent, Amendment, OrderIntent, OrderRequest, OrderState
 from hftmm.execution.order import Order
-from hftmm.execution.trader import Headroom
+from hftmm.risk.headroom import Headroom
 from hftmm.storage.replay import Replay
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
 from hftmm.venues import registry

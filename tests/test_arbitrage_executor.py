@@ -17,8 +17,8 @@ from hftmm.core.instrument import Kind
 from hftmm.core.order import Fill, OrderState, Rejection, TimeInForce
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
-from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from hftmm.strategy.arbitrage import Outcome
 from hftmm.strategy.base import Strategy
 from hftmm.strategy.taking import Reach

@@ -18,8 +18,8 @@ from hftmm.core.order import OrderRequest, OrderState, Rejection
 from hftmm.desk.snapshot import QuoteRow
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
-from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from hftmm.strategy.cross_exchange_mm import CrossExchangeMM
 from tests.books import MS, listing
 from tests.trading_floor import RULES, VENUES, Floor

@@ -20,8 +20,8 @@ from hftmm.execution.hedge_ladder import Outlet, least_size, split
 from hftmm.execution.hedger import trade_key
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
-from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from tests.books import MS, listing
 from tests.hedging import HedgeFloor, config
 

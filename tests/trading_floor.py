@@ -19,8 +19,8 @@ from hftmm.core.order import (
 )
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
-from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from hftmm.strategy.base import Strategy
 from hftmm.venues.effects import Note
 from hftmm.venues.private import PrivateRules

@@ -29,8 +29,8 @@ from hftmm.execution.hedger import Hedger
 from hftmm.execution.order import ZERO, Order
 from hftmm.execution.order_manager import OrderManager
 from hftmm.execution.throttle import Denial, Throttle
-from hftmm.execution.trader import Headroom
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from hftmm.risk.kill_switch import KillSwitch
 from hftmm.risk.portfolio import Portfolio
 from hftmm.risk.risk_manager import RiskManager
@@ -261,7 +261,7 @@ class Trading:
         return self.portfolio.position(listing)
 
     def headroom(self, listing: Listing, side: Side, now_ns: int) -> Headroom:
-        return Headroom(*self.risk.headroom(listing, side, now_ns))
+        return self.risk.headroom(listing, side, now_ns)
 
     def closed(self, listing: Listing) -> str:
         halted = self.risk.halted.get(listing.venue)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from hftmm.book.consolidated import ConsolidatedBook
 from hftmm.core.instrument import Listing, Side
@@ -12,14 +12,8 @@ from hftmm.core.order import AmendIntent, Amendment, OrderIntent
 from hftmm.execution.order import Order
 from hftmm.execution.throttle import Denial
 from hftmm.risk.approval import Refused
+from hftmm.risk.headroom import Headroom
 from hftmm.venues.private import PrivateRules
-
-
-class Headroom(NamedTuple):
-    """How much more may be ordered, base coins, before a limit; and which, with its numbers."""
-
-    size: Decimal
-    reason: str
 
 
 class Trader(Protocol):
